@@ -1,0 +1,136 @@
+"""Findings: what is wrong, where in the policy, and what to do about it.
+
+Every stage returns findings as values. A `Rule` is the only thing that makes a `Diagnostic`, and its page
+(`policyc explain RULE`) is the docstring that it was declared with.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+Path = tuple[str | int, ...]
+"""A place in the policy: keys and list indexes from the document's root, e.g. ``("sites", "shop", "hostnames", 0)``."""
+
+
+class Severity(StrEnum):
+    """How bad a finding is. The order of the members is the order of weight, heaviest first."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    def at_least(self, other: Severity) -> bool:
+        """Whether this is as heavy as `other`, or heavier."""
+        order = list(Severity)
+        return order.index(self) <= order.index(other)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of one line of a file. Lines and columns count from 1; `end_column` is the first one after it."""
+
+    file: str
+    line: int
+    column: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in the policy and what it has to say there.
+
+    `path` is turned into a line and a column only when printed. `of` chooses the key or the value at the path.
+    `span` is set only where no path exists, as for text that cannot be parsed.
+    """
+
+    path: Path
+    note: str = ""
+    of: Literal["key", "value"] = "value"
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding. Made by `Rule.found` only."""
+
+    rule: str
+    severity: Severity
+    message: str
+    primary: Location
+    related: tuple[Location, ...] = ()
+    target: str | None = None
+    notes: tuple[str, ...] = ()
+    help: tuple[str, ...] = ()
+    acceptable: bool = True
+    """Whether an `accept` entry of the policy may take it off the list."""
+    sites: tuple[str, ...] = ()
+    """Names of the sites it concerns, for `accept`."""
+    backends: tuple[str, ...] = ()
+    """Names of the backends it concerns, for `accept`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A kind of finding. `id` names the bad pattern in kebab-case; `page` is Markdown."""
+
+    id: str
+    severity: Severity
+    page: str
+    acceptable: bool = True
+    check: Callable[..., Iterable[Diagnostic]] | None = None
+    """The lint function, for rules that are one. Rules of the reading stages have none."""
+
+    def found(
+        self,
+        message: str,
+        at: Location | Path,
+        *,
+        related: Iterable[Location] = (),
+        target: str | None = None,
+        notes: Iterable[str] = (),
+        help: Iterable[str] = (),  # noqa: A002  # the word users see
+        severity: Severity | None = None,
+        sites: Iterable[str] = (),
+        backends: Iterable[str] = (),
+    ) -> Diagnostic:
+        """A finding of this rule. `message` is one line, without the place and the target's name in front."""
+        return Diagnostic(
+            rule=self.id,
+            severity=severity or self.severity,
+            message=message,
+            primary=at if isinstance(at, Location) else Location(at),
+            related=tuple(related),
+            target=target,
+            notes=tuple(notes),
+            help=tuple(help),
+            acceptable=self.acceptable,
+            sites=tuple(sites),
+            backends=tuple(backends),
+        )
+
+
+def declare(rule_id: str, page: str, severity: Severity = Severity.ERROR, *, acceptable: bool = False) -> Rule:
+    """A rule that a reading stage finds itself. Such findings mean "not understood" and cannot be accepted."""
+    return Rule(rule_id, severity, inspect.cleandoc(page), acceptable)
+
+
+def rule(
+    rule_id: str, severity: Severity = Severity.ERROR, *, acceptable: bool = True
+) -> Callable[[Callable[..., Iterable[Diagnostic]]], Rule]:
+    """Decorator: turns a lint function into a `Rule`. The function's docstring is the rule's page."""
+
+    def make(function: Callable[..., Iterable[Diagnostic]]) -> Rule:
+        if not function.__doc__:
+            raise ValueError(f"lint rule {rule_id} has no page (docstring)")
+        return Rule(rule_id, severity, inspect.cleandoc(function.__doc__), acceptable, function)
+
+    return make
+
+
+def rules_in(module: object) -> list[Rule]:
+    """The rules declared in a module, in the order of their definition."""
+    return [value for value in vars(module).values() if isinstance(value, Rule)]

@@ -1,0 +1,1 @@
+"""The policy language: its models, and the JSON Schema generated from them."""
