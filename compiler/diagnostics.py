@@ -134,3 +134,8 @@ def rule(
 def rules_in(module: object) -> list[Rule]:
     """The rules declared in a module, in the order of their definition."""
     return [value for value in vars(module).values() if isinstance(value, Rule)]
+
+
+def format_path(path: Path) -> str:
+    """A path as people write it: ``sites.shop.hostnames[0]``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
