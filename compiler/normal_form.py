@@ -36,7 +36,7 @@ F2_PCRE = "(?i)" + _F2_PATH + "+" + _F2_QUERY
 R3 = r"[^?]*/(?:/.*|[.][.]?(?:[/?].*)?)"
 """Must *not* match: an empty segment, or one that is ``.`` or ``..``."""
 
-HOST = r"[A-Za-z0-9.-]*[A-Za-z0-9](?::[0-9]+)?"
+HOST = r"[A-Za-z0-9._-]*[A-Za-z0-9](?::[0-9]+)?"
 """A plainly spelled Host, port allowed. Must match the whole value."""
 
 _ALWAYS_RAW = frozenset(string.ascii_letters + string.digits + "-._/")
