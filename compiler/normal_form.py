@@ -56,7 +56,9 @@ def close_character(character: str, ignore_case: bool = False) -> str:
     if ord(character) >= 0x80:
         if 0x80 <= ord(character) <= 0x9F or 0xD800 <= ord(character) <= 0xDFFF:
             raise NotNormal(f"the character U+{ord(character):04X} never occurs in a request that is let through")
-        folded = {character.lower(), character.upper()} if ignore_case else {character}
+        folded = {character}
+        if ignore_case:
+            folded |= {other for other in (character.lower(), character.upper()) if len(other) == 1 and ord(other) >= 0x80}
         spellings = sorted("".join(_triplet(byte) for byte in form.encode()) for form in folded)
         return spellings[0] if len(spellings) == 1 else "(?:" + "|".join(spellings) + ")"
     if character not in _RAW and character not in _TRIPLET:

@@ -1,0 +1,157 @@
+"""Certificates and keys from PEM files: what they say, and whether a key belongs to a certificate."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from datetime import timezone
+from typing import cast
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.x509.oid import NameOID
+from cryptography.utils import CryptographyDeprecationWarning
+
+from .document import read_bytes, reason
+from .plan import Certificate
+
+MAX_PEM_BYTES = 16 << 20
+
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+
+
+class BadCertificate(ValueError):
+    """A file that is not what the policy needs. The message says why; it never holds the file's content."""
+
+
+def read_certificates(path: str) -> tuple[Certificate, ...]:
+    """All certificates of a PEM file, in its order, at least one. Raises BadCertificate."""
+    data = _read(path)
+    blocks = [(match[1], match[0]) for match in _BLOCK.finditer(data)]
+    certificates = [block for label, block in blocks if label in (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")]
+    if any(label == b"TRUSTED CERTIFICATE" for label, _ in blocks):
+        raise BadCertificate("it holds an OpenSSL TRUSTED CERTIFICATE; write it as a plain one: openssl x509 -in FILE -out NEW")
+    if not certificates:
+        if any(label.endswith(b"PRIVATE KEY") for label, _ in blocks):
+            raise BadCertificate("it holds a private key and no certificate")
+        if data[:1] == b"\x30":
+            raise BadCertificate("it is DER, not PEM; convert it: openssl x509 -inform DER -in FILE -out FILE.pem")
+        raise BadCertificate("it holds no PEM certificate (-----BEGIN CERTIFICATE-----)")
+    return tuple(_parse(block, number + 1) for number, block in enumerate(certificates))
+
+
+def read_crl(path: str) -> str:
+    """All revocation lists of a PEM file, as canonical PEM. Raises BadCertificate."""
+    blocks = [match[0] for match in _BLOCK.finditer(_read(path)) if match[1] == b"X509 CRL"]
+    if not blocks:
+        raise BadCertificate("it holds no PEM revocation list (-----BEGIN X509 CRL-----)")
+    try:
+        lists = [x509.load_pem_x509_crl(block) for block in blocks]
+    except ValueError as error:
+        raise BadCertificate(f"a revocation list in it cannot be read: {_first_line(error)}") from None
+    return "".join(item.public_bytes(Encoding.PEM).decode() for item in lists)
+
+
+def read_public_half(path: str) -> bytes:
+    """DER of the public key that belongs to the private key in a PEM file. Raises BadCertificate.
+
+    The private half is dropped at once. RSA keys are not validated: only their public numbers are compared.
+    """
+    data = _read(path)
+    labels = [match[1] for match in _BLOCK.finditer(data)]
+    if not any(label.endswith(b"PRIVATE KEY") for label in labels):
+        what = "a certificate and no private key" if b"CERTIFICATE" in labels else "no PEM private key"
+        raise BadCertificate(f"it holds {what} (-----BEGIN PRIVATE KEY-----)")
+    block = next(match[0] for match in _BLOCK.finditer(data) if match[1].endswith(b"PRIVATE KEY"))
+    if b"ENCRYPTED" in block[:200]:
+        raise BadCertificate("the private key is encrypted; write it in clear, readable by its owner only: openssl pkey -in FILE -out NEW")
+    try:
+        key = load_pem_private_key(block, None, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # The library's own message may quote what it read: it stays out.
+        raise BadCertificate("the private key in it cannot be read") from None
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def issued_by(certificate: Certificate, issuer: Certificate) -> bool:
+    """Whether `issuer`'s key signed `certificate` and the names fit."""
+    child, parent = (x509.load_pem_x509_certificate(one.pem.encode()) for one in (certificate, issuer))
+    try:
+        child.verify_directly_issued_by(parent)
+    except Exception:  # noqa: BLE001  # the library has no common class: bad signature, name or algorithm all mean no
+        return False
+    return True
+
+
+def _read(path: str) -> bytes:
+    try:
+        return read_bytes(path, MAX_PEM_BYTES)
+    except OSError as error:
+        raise BadCertificate(reason(error)) from None
+    except ValueError:
+        raise BadCertificate("this is not a file's path") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+
+
+def _parse(block: bytes, number: int) -> Certificate:
+    try:
+        with warnings.catch_warnings():
+            # Odd serials and the like: they load on the targets too, and warnings are not how findings are told.
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return _summary(x509.load_pem_x509_certificate(block))
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        raise BadCertificate(f"certificate {number} in it cannot be read: {_first_line(error)}") from None
+
+
+def _summary(certificate: x509.Certificate) -> Certificate:
+    der = certificate.public_bytes(Encoding.DER)
+    key = certificate.public_key()
+    sizes = {rsa.RSAPublicKey: "RSA", ec.EllipticCurvePublicKey: "EC", dsa.DSAPublicKey: "DSA"}
+    kind = next((name for cls, name in sizes.items() if isinstance(key, cls)), None)
+    if kind is None:
+        kind = {ed25519.Ed25519PublicKey: "Ed25519", ed448.Ed448PublicKey: "Ed448"}.get(
+            next((cls for cls in (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey) if isinstance(key, cls)), type(key)), type(key).__name__
+        )
+    try:
+        san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = tuple(name.lower() for name in san.get_values_for_type(x509.DNSName))
+        has_san = True
+    except x509.ExtensionNotFound:
+        names, has_san = (), False
+    self_issued = certificate.subject == certificate.issuer
+    try:
+        is_ca = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        is_ca = certificate.version is x509.Version.v1 and self_issued
+    hash_algorithm = certificate.signature_hash_algorithm
+    return Certificate(
+        pem=certificate.public_bytes(Encoding.PEM).decode(),
+        sha256=hashlib.sha256(der).hexdigest(),
+        subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
+        common_name=_attribute(certificate.subject, NameOID.COMMON_NAME),
+        issuer_name=_attribute(certificate.issuer, NameOID.COMMON_NAME)
+        or _attribute(certificate.issuer, NameOID.ORGANIZATION_NAME)
+        or certificate.issuer.rfc4514_string(),
+        dns_names=names,
+        has_san=has_san,
+        not_before=certificate.not_valid_before_utc.astimezone(timezone.utc),
+        not_after=certificate.not_valid_after_utc.astimezone(timezone.utc),
+        is_ca=is_ca,
+        self_issued=self_issued,
+        key_type=kind,
+        key_bits=cast("int", getattr(key, "key_size", 256)),
+        signature_hash=hash_algorithm.name if hash_algorithm else "",
+        public_key=key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+    )
+
+
+def _attribute(name: x509.Name, oid: x509.ObjectIdentifier) -> str | None:
+    found = name.get_attributes_for_oid(oid)
+    return str(found[0].value) if found else None

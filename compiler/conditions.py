@@ -1,0 +1,152 @@
+"""Conditions of rules: what a policy writes → matchers with expressions that every target takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..schemas import policy as written
+from .diagnostics import Diagnostic, Location, Path, declare
+from .normal_form import NotNormal, close_literal, decode_literal, escape_text
+from .plan import Condition, HeaderMatcher, Hostname, PathMatcher, QueryMatcher, TextMatch
+from .regex import BadRegex, check, path_expression
+
+INVALID_PATH = declare(
+    "invalid-path",
+    """
+    ## What it does
+    A path in a rule can never be met, because requests with such a path are refused before any rule.
+
+    ## Why it is bad
+    The rule would look like protection and never apply.
+
+    ## Use instead
+    Begin with `/`, write characters plainly (`/café`, `/a b`) or as valid UTF-8 triplets, without `//`, `.` or `..`
+    segments, and without a query: that is what `query` is for.
+
+    ## References
+    RFC 3986, section 6; the normal form is described in the documentation.
+    """,
+)
+INVALID_REGEX = declare(
+    "invalid-regex",
+    """
+    ## What it does
+    A regular expression is not RE2 syntax, or one that does not mean the same to every engine.
+
+    ## Why it is bad
+    Engines differ in look-around, back-references and in what happens on long input: a repeated group on a few
+    kilobytes makes a just-in-time compiled expression report "no match", and a deny rule lets the request pass.
+
+    ## Use instead
+    Repeat single characters or classes only, anchor at the ends only, and write percent-encoded characters plainly.
+
+    ## References
+    https://github.com/google/re2/wiki/Syntax
+    """,
+)
+
+
+def hostname(text: str) -> Hostname:
+    """A validated hostname of the policy as a value."""
+    return Hostname(text[2:], True) if text.startswith("*.") else Hostname(text)
+
+
+def condition(source: written.Condition, path: Path, findings: list[Diagnostic]) -> Condition:
+    """The matchers of one `when` or `unless`. What is wrong goes to `findings`."""
+    return Condition(
+        paths=tuple(
+            matcher
+            for index, match in enumerate(source.path or ())
+            for matcher in path_matchers(match, (*path, "path", index), findings)
+        ),
+        methods=tuple(dict.fromkeys(source.method or ())),
+        headers=tuple(
+            matcher
+            for index, match in enumerate(source.header or ())
+            for matcher in _header(match, (*path, "header", index), findings)
+        ),
+        queries=tuple(
+            matcher
+            for index, match in enumerate(source.query or ())
+            for matcher in _query(match, (*path, "query", index), findings)
+        ),
+        sources=tuple(dict.fromkeys(source.source or ())),
+        hosts=tuple(dict.fromkeys(hostname(name) for name in source.host or ())),
+    )
+
+
+def path_matchers(match: written.PathMatch, path: Path, findings: list[Diagnostic]) -> Iterator[PathMatcher]:
+    """One matcher for each literal or expression of a `path` condition."""
+    for kind, texts in ((TextMatch.EXACT, match.exact), (TextMatch.PREFIX, match.prefix), (TextMatch.SUFFIX, match.suffix)):
+        for index, text in enumerate(texts or ()):
+            at = (*path, kind.value, index)
+            if kind is not TextMatch.SUFFIX and not text.startswith("/"):
+                findings.append(INVALID_PATH.found(f"`{text}` does not begin with `/`", at))
+                continue
+            if text == "":
+                findings.append(INVALID_PATH.found("an empty suffix ends every path", at))
+                continue
+            try:
+                literal = close_literal(decode_literal(text), match.ignore_case)
+            except NotNormal as error:
+                helps = ["conditions on the query are written as `query`"] if "?" in text else []
+                findings.append(INVALID_PATH.found(f"`{text}`: {error}", at, help=helps))
+                continue
+            if kind is TextMatch.PREFIX:
+                literal += "[^?]*" if text.endswith("/") else "(?:/[^?]*)?"
+            elif kind is TextMatch.SUFFIX:
+                literal = "[^?]*" + literal
+            yield PathMatcher(kind, text, match.ignore_case, literal)
+    for index, text in enumerate(match.regex or ()):
+        try:
+            yield PathMatcher(TextMatch.REGEX, text, match.ignore_case, path_expression(text, match.ignore_case))
+        except BadRegex as error:
+            findings.append(_bad_regex(text, error, (*path, "regex", index)))
+
+
+def _bad_regex(text: str, error: BadRegex, path: Path) -> Diagnostic:
+    return INVALID_REGEX.found(f"`{text}`, at character {error.position + 1}: {error}", Location(path))
+
+
+def _header(match: written.HeaderMatch, path: Path, findings: list[Diagnostic]) -> Iterator[HeaderMatcher]:
+    name = match.name.lower()
+    if match.present:
+        yield HeaderMatcher(name, TextMatch.PRESENT, "", "")
+    # A value is a field line or an element of a comma-separated list in it, without the blanks around.
+    begin, end = "(?:^|,)[ \\t]*", "[ \\t]*(?:,|\\z)"
+    for kind, texts in (
+        (TextMatch.EXACT, match.exact),
+        (TextMatch.PREFIX, match.prefix),
+        (TextMatch.SUFFIX, match.suffix),
+        (TextMatch.CONTAINS, match.contains),
+    ):
+        for text in texts or ():
+            literal = escape_text(text)
+            expression = {
+                TextMatch.EXACT: begin + literal + end,
+                TextMatch.PREFIX: begin + literal,
+                TextMatch.SUFFIX: literal + end,
+                TextMatch.CONTAINS: literal,
+            }[kind]
+            yield HeaderMatcher(name, kind, text, expression)
+    for index, text in enumerate(match.regex or ()):
+        try:
+            check(text)
+        except BadRegex as error:
+            findings.append(_bad_regex(text, error, (*path, "regex", index)))
+        else:
+            yield HeaderMatcher(name, TextMatch.REGEX, text, text)
+
+
+def _query(match: written.QueryMatch, path: Path, findings: list[Diagnostic]) -> Iterator[QueryMatcher]:
+    if match.present:
+        yield QueryMatcher(match.name, TextMatch.PRESENT, "")
+    for text in match.exact or ():
+        yield QueryMatcher(match.name, TextMatch.EXACT, text)
+    for index, text in enumerate(match.regex or ()):
+        try:
+            check(text)
+        except BadRegex as error:
+            findings.append(_bad_regex(text, error, (*path, "regex", index)))
+        else:
+            yield QueryMatcher(match.name, TextMatch.REGEX, text)
