@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
-from datetime import timezone
+from datetime import UTC
 from typing import cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from cryptography.x509.oid import NameOID
 from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509.oid import NameOID
 
 from .document import read_bytes, reason
 from .plan import Certificate
@@ -31,9 +31,13 @@ def read_certificates(path: str) -> tuple[Certificate, ...]:
     """All certificates of a PEM file, in its order, at least one. Raises BadCertificate."""
     data = _read(path)
     blocks = [(match[1], match[0]) for match in _BLOCK.finditer(data)]
-    certificates = [block for label, block in blocks if label in (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")]
+    certificates = [
+        block for label, block in blocks if label in (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
+    ]
     if any(label == b"TRUSTED CERTIFICATE" for label, _ in blocks):
-        raise BadCertificate("it holds an OpenSSL TRUSTED CERTIFICATE; write it as a plain one: openssl x509 -in FILE -out NEW")
+        raise BadCertificate(
+            "it holds an OpenSSL TRUSTED CERTIFICATE; write it as a plain one: openssl x509 -in FILE -out NEW"
+        )
     if not certificates:
         if any(label.endswith(b"PRIVATE KEY") for label, _ in blocks):
             raise BadCertificate("it holds a private key and no certificate")
@@ -67,7 +71,9 @@ def read_public_half(path: str) -> bytes:
         raise BadCertificate(f"it holds {what} (-----BEGIN PRIVATE KEY-----)")
     block = next(match[0] for match in _BLOCK.finditer(data) if match[1].endswith(b"PRIVATE KEY"))
     if b"ENCRYPTED" in block[:200]:
-        raise BadCertificate("the private key is encrypted; write it in clear, readable by its owner only: openssl pkey -in FILE -out NEW")
+        raise BadCertificate(
+            "the private key is encrypted; write it in clear, for its owner only: openssl pkey -in FILE -out NEW"
+        )
     try:
         key = load_pem_private_key(block, None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -112,12 +118,6 @@ def _parse(block: bytes, number: int) -> Certificate:
 def _summary(certificate: x509.Certificate) -> Certificate:
     der = certificate.public_bytes(Encoding.DER)
     key = certificate.public_key()
-    sizes = {rsa.RSAPublicKey: "RSA", ec.EllipticCurvePublicKey: "EC", dsa.DSAPublicKey: "DSA"}
-    kind = next((name for cls, name in sizes.items() if isinstance(key, cls)), None)
-    if kind is None:
-        kind = {ed25519.Ed25519PublicKey: "Ed25519", ed448.Ed448PublicKey: "Ed448"}.get(
-            next((cls for cls in (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey) if isinstance(key, cls)), type(key)), type(key).__name__
-        )
     try:
         san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         names = tuple(name.lower() for name in san.get_values_for_type(x509.DNSName))
@@ -141,15 +141,26 @@ def _summary(certificate: x509.Certificate) -> Certificate:
         or certificate.issuer.rfc4514_string(),
         dns_names=names,
         has_san=has_san,
-        not_before=certificate.not_valid_before_utc.astimezone(timezone.utc),
-        not_after=certificate.not_valid_after_utc.astimezone(timezone.utc),
+        not_before=certificate.not_valid_before_utc.astimezone(UTC),
+        not_after=certificate.not_valid_after_utc.astimezone(UTC),
         is_ca=is_ca,
         self_issued=self_issued,
-        key_type=kind,
+        key_type=_key_type(key),
         key_bits=cast("int", getattr(key, "key_size", 256)),
         signature_hash=hash_algorithm.name if hash_algorithm else "",
         public_key=key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
     )
+
+
+def _key_type(key: object) -> str:
+    known = (
+        (rsa.RSAPublicKey, "RSA"),
+        (ec.EllipticCurvePublicKey, "EC"),
+        (ed25519.Ed25519PublicKey, "Ed25519"),
+        (ed448.Ed448PublicKey, "Ed448"),
+        (dsa.DSAPublicKey, "DSA"),
+    )
+    return next((name for kind, name in known if isinstance(key, kind)), type(key).__name__)
 
 
 def _attribute(name: x509.Name, oid: x509.ObjectIdentifier) -> str | None:

@@ -77,7 +77,11 @@ def condition(source: written.Condition, path: Path, findings: list[Diagnostic])
 
 def path_matchers(match: written.PathMatch, path: Path, findings: list[Diagnostic]) -> Iterator[PathMatcher]:
     """One matcher for each literal or expression of a `path` condition."""
-    for kind, texts in ((TextMatch.EXACT, match.exact), (TextMatch.PREFIX, match.prefix), (TextMatch.SUFFIX, match.suffix)):
+    for kind, texts in (
+        (TextMatch.EXACT, match.exact),
+        (TextMatch.PREFIX, match.prefix),
+        (TextMatch.SUFFIX, match.suffix),
+    ):
         for index, text in enumerate(texts or ()):
             at = (*path, kind.value, index)
             if kind is not TextMatch.SUFFIX and not text.startswith("/"):

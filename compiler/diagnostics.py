@@ -67,6 +67,8 @@ class Diagnostic:
     help: tuple[str, ...] = ()
     acceptable: bool = True
     """Whether an `accept` entry of the policy may take it off the list."""
+    per_backend: bool = False
+    """Whether such an entry must name the backends it is for."""
     sites: tuple[str, ...] = ()
     """Names of the sites it concerns, for `accept`."""
     backends: tuple[str, ...] = ()
@@ -81,6 +83,7 @@ class Rule:
     severity: Severity
     page: str
     acceptable: bool = True
+    per_backend: bool = False
     check: Callable[..., Iterable[Diagnostic]] | None = None
     """The lint function, for rules that are one. Rules of the reading stages have none."""
 
@@ -92,7 +95,7 @@ class Rule:
         related: Iterable[Location] = (),
         target: str | None = None,
         notes: Iterable[str] = (),
-        help: Iterable[str] = (),  # noqa: A002  # the word users see
+        help: Iterable[str] = (),  # the word users see
         severity: Severity | None = None,
         sites: Iterable[str] = (),
         backends: Iterable[str] = (),
@@ -108,6 +111,7 @@ class Rule:
             notes=tuple(notes),
             help=tuple(help),
             acceptable=self.acceptable,
+            per_backend=self.per_backend,
             sites=tuple(sites),
             backends=tuple(backends),
         )
@@ -119,14 +123,17 @@ def declare(rule_id: str, page: str, severity: Severity = Severity.ERROR, *, acc
 
 
 def rule(
-    rule_id: str, severity: Severity = Severity.ERROR, *, acceptable: bool = True
+    rule_id: str, severity: Severity = Severity.ERROR, *, acceptable: bool = True, per_backend: bool = False
 ) -> Callable[[Callable[..., Iterable[Diagnostic]]], Rule]:
-    """Decorator: turns a lint function into a `Rule`. The function's docstring is the rule's page."""
+    """Decorator: turns a lint function into a `Rule`. The function's docstring is the rule's page.
+
+    `per_backend`: the finding can be accepted for named backends only, never for all.
+    """
 
     def make(function: Callable[..., Iterable[Diagnostic]]) -> Rule:
         if not function.__doc__:
             raise ValueError(f"lint rule {rule_id} has no page (docstring)")
-        return Rule(rule_id, severity, inspect.cleandoc(function.__doc__), acceptable, function)
+        return Rule(rule_id, severity, inspect.cleandoc(function.__doc__), acceptable, per_backend, function)
 
     return make
 

@@ -307,12 +307,13 @@ class _Builder:
         except _Stop:
             pass
 
-    def _fail(self, event: yaml.Event, message: str, help: str) -> None:  # noqa: A002
+    def _fail(self, event: yaml.Event, message: str, help: str) -> None:
         self.findings.append(UNSUPPORTED_YAML.found(message, self._at(event), help=[help]))
         raise _Stop
 
     def _at(self, event: yaml.Event) -> Location:
-        start, end = event.start_mark, event.end_mark
+        start: Any = event.start_mark
+        end: Any = event.end_mark
         last = end.column if end.line == start.line and end.column > start.column else start.column + 1
         return Location((), span=Span(self.file.name, start.line + 1, start.column + 1, last + 1))
 
@@ -325,7 +326,11 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self._fail(event, "a second document begins here; a policy is one", "remove the `---`, or use two files")
+                    self._fail(
+                        event,
+                        "a second document begins here; a policy is one",
+                        "remove the `---`, or use two files",
+                    )
                 continue
             if isinstance(event, yaml.ScalarEvent):
                 value = self._scalar(event, stack)
@@ -336,7 +341,11 @@ class _Builder:
                 if event.tag is not None:
                     self._fail(event, f"the tag `{event.tag}` is not part of the policy language", "remove it")
                 if len(stack) >= MAX_DEPTH:
-                    self._fail(event, f"nested more than {MAX_DEPTH} deep", "a policy needs no more than a dozen levels")
+                    self._fail(
+                        event,
+                        f"nested more than {MAX_DEPTH} deep",
+                        "a policy needs no more than a dozen levels",
+                    )
                 container: Container = {} if isinstance(event, yaml.MappingStartEvent) else []
                 if stack and isinstance(stack[-1][0], dict) and stack[-1][4] is None:
                     self._fail(event, "a list or mapping cannot be a key", "keys are texts")
@@ -393,12 +402,21 @@ class _Builder:
             self.findings.append(
                 DUPLICATE_KEY.found(
                     f"the key `{key}` stands twice in one mapping",
-                    Location((), "again here", span=Span(self.file.name, line + 1, column + 1, (key_end or column + 1) + 1)),
+                    Location(
+                        (),
+                        "again here",
+                        span=Span(self.file.name, line + 1, column + 1, (key_end or column + 1) + 1),
+                    ),
                     related=[
                         Location(
                             (),
                             "first here",
-                            span=Span(self.file.name, numbers[first] + 1, numbers[first + 1] + 1, numbers[first + 2] + 1),
+                            span=Span(
+                                self.file.name,
+                                numbers[first] + 1,
+                                numbers[first + 1] + 1,
+                                numbers[first + 2] + 1,
+                            ),
                         )
                     ],
                     help=["remove one of the two"],
@@ -410,7 +428,11 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent, stack: list[list[Any]]) -> Any:
         if event.tag is not None:
-            self._fail(event, f"the tag `{event.tag}` is not part of the policy language", "remove it; quote the value if it is a text")
+            self._fail(
+                event,
+                f"the tag `{event.tag}` is not part of the policy language",
+                "remove it; quote the value if it is a text",
+            )
         text: str = event.value
         value = text if event.style else plain_value(text)
         if stack and isinstance(stack[-1][0], dict) and stack[-1][4] is None:
@@ -423,7 +445,7 @@ class _Builder:
         return value
 
     def _alias(self, event: yaml.AliasEvent) -> tuple[Any, int]:
-        found = self.anchors.get(event.anchor)
+        found = self.anchors.get(event.anchor or "")
         if found is None:
             self._fail(event, f"there is no anchor `&{event.anchor}` above this alias", "write the value out")
         assert found is not None
@@ -461,8 +483,8 @@ def plain_value(text: str) -> Any:
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
-    loader: Any = getattr(yaml, "CLoader", yaml.Loader)
-    return cast("Iterator[yaml.Event]", yaml.parse(text, Loader=loader))
+    parse: Any = yaml.parse  # pyright: ignore[reportUnknownMemberType]  # its stub leaves the stream open
+    return parse(text, Loader=getattr(yaml, "CLoader", yaml.Loader))
 
 
 def _explain(error: yaml.MarkedYAMLError, lines: list[str], line: int) -> tuple[str, list[str]]:
@@ -494,8 +516,11 @@ def _merge(document: Document, findings: list[Diagnostic]) -> None:
         root = cast("dict[str, Any]", file.root)
         for key, value in root.items():
             if key not in values:
-                values[key] = dict(cast("dict[str, Any]", value)) if isinstance(value, dict) else (
-                    list(cast("list[Any]", value)) if isinstance(value, list) else value)
+                values[key] = (
+                    dict(cast("dict[str, Any]", value))
+                    if isinstance(value, dict)
+                    else (list(cast("list[Any]", value)) if isinstance(value, list) else value)
+                )
                 document._origins[(key,)] = (file, (key,))  # pyright: ignore[reportPrivateUsage]
                 _note_origins(document, file, key, value, 0)
             elif isinstance(value, dict) and isinstance(values[key], dict):

@@ -23,7 +23,10 @@ class Feature(Enum):
 
     # what every decrypted site gets
     SNI_REFUSAL = "sni-refusal", "the handshake is refused for an SNI that no site claims, or for none"
-    HOST_CHECK = "host-check", "421 for a host of another site than the SNI's, 400 for one that is oddly spelled"
+    HOST_CHECK = (
+        "host-check",
+        "421 for a host of another site than the SNI's, 400 for one that is oddly spelled",
+    )
     NORMAL_FORM = "normal-form", "400 for a request target that is not in the one unambiguous form"
     FORWARDING_HEADERS = "forwarding-headers", "X-Forwarded-For, -Proto and -Host written anew"
     # hostnames and listeners
@@ -47,7 +50,10 @@ class Feature(Enum):
     BACKEND_PIN = "backend-pin", "only the pinned leaves are accepted from the backend"
     BACKEND_CLIENT_CERTIFICATE = "backend-client-certificate", "mTLS to the backend"
     BACKEND_MIN_TLS = "backend-min-tls", "`min_version` towards the backend other than 1.2"
-    WILDCARD_SERVER_NAME = "wildcard-server-name", "the name verified is whatever the visitor asked for below a wildcard"
+    WILDCARD_SERVER_NAME = (
+        "wildcard-server-name",
+        "the name verified is whatever the visitor asked for below a wildcard",
+    )
     SEVERAL_SERVERS = "several-servers", "more than one server in a backend, with failover"
     SERVER_WEIGHT = "server-weight", "servers with different weights", True
     BACKUP_SERVER = "backup-server", "servers used when all the others are down", True
@@ -117,7 +123,7 @@ class Support:
         return self.since is None or version_key(version) >= version_key(self.since)
 
 
-def native(*, since: str | None = None, reason: str = "", link: str | None = None, help: str | None = None) -> Support:  # noqa: A002
+def native(*, since: str | None = None, reason: str = "", link: str | None = None, help: str | None = None) -> Support:
     """The target has it. `reason` says why not before `since`."""
     return Support("native", reason, since, link, help)
 
@@ -128,7 +134,11 @@ def emulated(how: str, *, since: str | None = None, link: str | None = None) -> 
 
 
 def impossible(
-    reason: str, *, link: str | None = None, help: str | None = None, severity: Severity = Severity.ERROR  # noqa: A002
+    reason: str,
+    *,
+    link: str | None = None,
+    help: str | None = None,
+    severity: Severity = Severity.ERROR,
 ) -> Support:
     """The target cannot do it, in any version known."""
     return Support("impossible", reason, link=link, help=help, severity=severity)

@@ -41,7 +41,7 @@ HOST = r"[A-Za-z0-9._-]*[A-Za-z0-9](?::[0-9]+)?"
 
 _ALWAYS_RAW = frozenset(string.ascii_letters + string.digits + "-._/")
 _RAW = _ALWAYS_RAW | frozenset("~!$&'()*+,=:@[]|")
-_TRIPLET = frozenset(' !"$&\'()*+,:<=>@[]^`{|}~')
+_TRIPLET = frozenset(" !\"$&'()*+,:<=>@[]^`{|}~")
 
 
 class NotNormal(ValueError):
@@ -58,7 +58,9 @@ def close_character(character: str, ignore_case: bool = False) -> str:
             raise NotNormal(f"the character U+{ord(character):04X} never occurs in a request that is let through")
         folded = {character}
         if ignore_case:
-            folded |= {other for other in (character.lower(), character.upper()) if len(other) == 1 and ord(other) >= 0x80}
+            folded |= {
+                other for other in (character.lower(), character.upper()) if len(other) == 1 and ord(other) >= 0x80
+            }
         spellings = sorted("".join(_triplet(byte) for byte in form.encode()) for form in folded)
         return spellings[0] if len(spellings) == 1 else "(?:" + "|".join(spellings) + ")"
     if character not in _RAW and character not in _TRIPLET:
@@ -110,8 +112,11 @@ def decode_literal(text: str) -> str:
     segments = decoded.split("/")[1:]
     for index, segment in enumerate(segments):
         if segment in (".", "..") or (segment == "" and index < len(segments) - 1):
-            raise NotNormal(f"a request with the path segment `{segment}` gets 400" if segment
-                            else "a request with an empty path segment (`//`) gets 400")
+            raise NotNormal(
+                f"a request with the path segment `{segment}` gets 400"
+                if segment
+                else "a request with an empty path segment (`//`) gets 400"
+            )
     return decoded
 
 

@@ -82,7 +82,7 @@ class _Translator:
         out: list[str] = []
         while self.at < len(self.text) and self.text[self.at] not in "|)":
             if self.text[self.at] == "$" or self.text.startswith(r"\z", self.at):
-                self._take("$") or self._take(r"\z")
+                self.at += 1 if self.text[self.at] == "$" else 2
                 if not top or (self.at < len(self.text) and self.text[self.at] != "|"):
                     raise self._bad("`$` is taken at the end of the expression or of a top-level alternative only")
                 return "".join(out), True
@@ -103,7 +103,10 @@ class _Translator:
         if quantifier == "?":
             return f"(?:{atom})?" if not single else f"{atom}?"
         if group:
-            raise self._bad("a repeated group: engines give up on long input and then let it pass; repeat a single class", start)
+            raise self._bad(
+                "a repeated group: engines give up on long input and then let it pass; repeat a single class",
+                start,
+            )
         if not single:
             raise self._bad(
                 f"`{self.text[start : self.at]}` repeats a character that a path may hold in two spellings; "
@@ -132,9 +135,8 @@ class _Translator:
         return quantifier
 
     def _group(self, start: int) -> str:
-        if self._take("?"):
-            if not self._take(":"):
-                raise self._bad("only `(…)` and `(?:…)` groups are taken, and `(?i)` at the very beginning", start)
+        if self._take("?") and not self._take(":"):
+            raise self._bad("only `(…)` and `(?:…)` groups are taken, and `(?i)` at the very beginning", start)
         self.depth += 1
         if self.depth > 20:
             raise self._bad("groups nested more than 20 deep", start)
@@ -167,7 +169,9 @@ class _Translator:
         if not self.closed:
             return escape_byte(ord(character)) if ord(character) < 0x80 else re.escape(character), True
         if character == "%":
-            raise self._bad("write the character itself instead of its percent triplet; both spellings are matched", start)
+            raise self._bad(
+                "write the character itself instead of its percent triplet; both spellings are matched", start
+            )
         try:
             closed = close_character(character, self.ignore_case)
         except NotNormal as error:
@@ -246,7 +250,7 @@ class _Translator:
             members |= {other for member in members for other in (member.lower(), member.upper())}
         if negated:
             # A path holds no "?": excluded, so that the expression can never run on into the query.
-            return _brackets(members | ({"?"} if self.closed else set()), negated=True), True
+            return _brackets(members | frozenset("?" if self.closed else ""), negated=True), True
         if not self.closed:
             return _brackets(members, negated=False), True
         plain = frozenset(member for member in members if has_one_spelling(member))
@@ -262,10 +266,14 @@ class _Translator:
         alternatives = ([_brackets(plain, negated=False)] if plain else []) + spelled
         if not alternatives:
             raise self._bad("a class that no path can match", start)
-        return (alternatives[0], True) if len(alternatives) == 1 and plain else ("(?:" + "|".join(alternatives) + ")", False)
+        return (
+            (alternatives[0], True)
+            if len(alternatives) == 1 and plain
+            else ("(?:" + "|".join(alternatives) + ")", False)
+        )
 
 
-def _brackets(members: frozenset[str] | set[str], negated: bool) -> str:
+def _brackets(members: frozenset[str], negated: bool) -> str:
     codes = sorted(ord(member) for member in members)
     out: list[str] = []
     index = 0

@@ -37,6 +37,7 @@ from .plan import (
     LimitBody,
     Listener,
     LogLabel,
+    PathMatcher,
     PathOptions,
     Plan,
     PublicCertificate,
@@ -182,7 +183,8 @@ class _Resolver:
         backends = _present((name, self._backend(name, backend, anchors)) for name, backend in policy.backends.items())
         lists = {name: self._rule_list(name, rules) for name, rules in policy.inspection_rules.items()}
         sites = _present(
-            (name, self._site(name, site, certificates, anchors, backends, lists)) for name, site in policy.sites.items()
+            (name, self._site(name, site, certificates, anchors, backends, lists))
+            for name, site in policy.sites.items()
         )
         self._hostnames_once()
         self._sockets_once()
@@ -213,7 +215,9 @@ class _Resolver:
             return known[name]
         names = list(every)
         if name not in names:
-            self.findings.append(UNKNOWN_NAME.found(f"there is no `{name}` in `{what}`", path, help=nearest(name, names)))
+            self.findings.append(
+                UNKNOWN_NAME.found(f"there is no `{name}` in `{what}`", path, help=nearest(name, names))
+            )
         return None
 
     # --- certificates -----------------------------------------------------------------------------------------
@@ -258,7 +262,9 @@ class _Resolver:
                     f"the private key `{pair.key}` does not belong to the first certificate of `{pair.cert}`",
                     at,
                     related=[Location((*path, "cert"), f"the leaf is {chain[0].subject}")],
-                    help=["the leaf stands first in the file" if len(chain) > 1 else "check which of the two was renewed"],
+                    help=[
+                        "the leaf stands first in the file" if len(chain) > 1 else "check which of the two was renewed"
+                    ],
                 )
             )
             return None
@@ -274,7 +280,9 @@ class _Resolver:
         if name == SYSTEM_CA:
             self.findings.append(
                 UNKNOWN_NAME.found(
-                    "`system` is the name of the target machine's own store", Location(path, of="key"), help=["rename this one"]
+                    "`system` is the name of the target machine's own store",
+                    Location(path, of="key"),
+                    help=["rename this one"],
                 )
             )
             return None
@@ -310,7 +318,9 @@ class _Resolver:
         if backend.host_header == "server_name" and server_name is None:
             self.findings.append(
                 UNKNOWN_NAME.found(
-                    "`host_header: server_name` needs `tls.server_name`", (*path, "host_header"), help=["or write the name itself"]
+                    "`host_header: server_name` needs `tls.server_name`",
+                    (*path, "host_header"),
+                    help=["or write the name itself"],
                 )
             )
         health = backend.health
@@ -457,10 +467,26 @@ class _Resolver:
             for index, entry in enumerate(site.inspect)
         ]
         for index, listener in enumerate(site.listeners or ()):
-            self._named(listener, self.policy.listeners, self.policy.listeners, (*path, "listeners", index), "listeners")
+            self._named(
+                listener,
+                self.policy.listeners,
+                self.policy.listeners,
+                (*path, "listeners", index),
+                "listeners",
+            )
         client_auth = self._client_auth(site, path, anchors)
         routed = [
-            (index, route, self._named(route.backend, backends, self.policy.backends, (*path, "routes", index, "backend"), "backends"))
+            (
+                index,
+                route,
+                self._named(
+                    route.backend,
+                    backends,
+                    self.policy.backends,
+                    (*path, "routes", index, "backend"),
+                    "backends",
+                ),
+            )
             for index, route in enumerate(site.routes)
         ]
         if backend is None or (site.decrypt and certificate is None):
@@ -574,7 +600,8 @@ class _Resolver:
                 hostnames=part,
                 upstream=self._upstream(backend, asked, decrypt, site),
                 routes=tuple(
-                    Route(path, matcher, self._upstream(target, asked, decrypt, site)) for path, matcher, target in ordered
+                    Route(path, matcher, self._upstream(target, asked, decrypt, site))
+                    for path, matcher, target in ordered
                 ),
             )
 
@@ -582,7 +609,12 @@ class _Resolver:
         name = backend.server_name if decrypt and backend.tls else None
         if decrypt and backend.tls and name is None and asked is not None:
             if asked.wildcard:
-                self._use(Feature.WILDCARD_SERVER_NAME, (*backend.path, "tls", "server_name"), site=site, backend=backend.name)
+                self._use(
+                    Feature.WILDCARD_SERVER_NAME,
+                    (*backend.path, "tls", "server_name"),
+                    site=site,
+                    backend=backend.name,
+                )
             else:
                 name = asked.name
         key = (backend.name, name, decrypt)
@@ -615,7 +647,9 @@ class _Resolver:
                             else f"`{text}` is claimed by the sites `{first[1]}` and `{name}`",
                             Location(path, "again here"),
                             related=[Location(first, "first here")],
-                            help=["remove one of the two" + ("" if same else ", or give the sites different `listeners`")],
+                            help=[
+                                "remove one of the two" + ("" if same else ", or give the sites different `listeners`")
+                            ],
                         )
                     )
                     break
@@ -662,7 +696,11 @@ class _Resolver:
 
     def _tls(self, tls: written.ListenerTls, path: Path) -> TlsSettings:
         base = profile(tls.profile)
-        feature = {"modern": Feature.TLS_MODERN, "intermediate": Feature.TLS_INTERMEDIATE, "old": Feature.TLS_OLD}
+        feature = {
+            "modern": Feature.TLS_MODERN,
+            "intermediate": Feature.TLS_INTERMEDIATE,
+            "old": Feature.TLS_OLD,
+        }
         self._use(feature[tls.profile], (*path, "profile"))
         low, high = tls.min_version or base.min_version, tls.max_version or base.max_version
         if (low, high) != (base.min_version, base.max_version):
@@ -678,8 +716,6 @@ class _Resolver:
         return TlsSettings(base.profile, base.guideline, low, high, ciphers_for(base, low), base.curves)
 
 
-
-
 def _present(items: Iterable[tuple[str, _T | None]]) -> dict[str, _T]:
     return {name: item for name, item in items if item is not None}
 
@@ -693,7 +729,7 @@ def _actions(rule: written.Rule) -> Iterable[Action]:
     if rule.log is not None:
         yield LogLabel(rule.log)
     if rule.rate_limit is not None:
-        yield RateLimit(rule.rate_limit.rate.count, rule.rate_limit.rate.period, rule.rate_limit.burst)
+        yield RateLimit(rule.rate_limit.rate.events, rule.rate_limit.rate.period, rule.rate_limit.burst)
     if rule.limit_body is not None:
         yield LimitBody(rule.limit_body)
     for edits, response in ((rule.request_headers, False), (rule.response_headers, True)):
@@ -740,9 +776,13 @@ def _rule_uses(rule: Rule) -> Iterable[tuple[Feature, Path]]:
     }
     for action in rule.actions:
         if isinstance(action, EditHeaders):
-            yield (Feature.RESPONSE_HEADERS, (*rule.path, "response_headers")) if action.response else (
-                Feature.REQUEST_HEADERS,
-                (*rule.path, "request_headers"),
+            yield (
+                (Feature.RESPONSE_HEADERS, (*rule.path, "response_headers"))
+                if action.response
+                else (
+                    Feature.REQUEST_HEADERS,
+                    (*rule.path, "request_headers"),
+                )
             )
         else:
             feature, key = features[type(action)]

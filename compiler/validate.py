@@ -143,7 +143,9 @@ def _finding(details: ErrorDetails, document: Document, base: Path, model: type[
     if kind == "extra_forbidden":
         name = str(loc[-1])
         return UNKNOWN_KEY.found(
-            f"unknown key `{name}`", Location(path, of="key"), help=nearest(name, _known_keys(model, loc[:-1]))
+            f"unknown key `{name}`",
+            Location(path, of="key"),
+            help=nearest(name, _known_keys(model, loc[:-1])),
         )
     if kind == "missing":
         return MISSING_KEY.found(f"`{loc[-1]}` is missing{_in(path)}", Location(path, of="key"))

@@ -183,7 +183,8 @@ class Backend(Part):
     servers: Some[Annotated[Server, _Before(_server, json_schema_input_type=str | Server)]]
     """Addresses with ports, or mappings with `address`, `weight`, `backup`."""
     tls: (
-        Annotated[Annotated[Literal[False], Tag("off")] | Annotated[BackendTls, Tag("on")], Discriminator(_tls_kind)] | None
+        Annotated[Annotated[Literal[False], Tag("off")] | Annotated[BackendTls, Tag("on")], Discriminator(_tls_kind)]
+        | None
     ) = None
     """TLS towards the servers, or `false` for plaintext. Must be said for a backend of a decrypted site."""
     balance: Literal["round_robin", "least_connections", "source_hash"] = "round_robin"
@@ -195,7 +196,7 @@ class Backend(Part):
     protocol: Literal["http/1.1", "h2"] = "http/1.1"
     """What is spoken to the servers."""
     host_header: Text = "preserve"
-    """The Host header sent: `preserve` (the hostname asked for, lower-case, without port), `server_name`, or a literal."""
+    """The Host header sent: `preserve` (the hostname asked for, without port), `server_name`, or a literal."""
 
 
 class PathMatch(Part):
@@ -245,7 +246,9 @@ class HeaderMatch(Part):
         for values in (self.exact, self.prefix, self.suffix, self.contains):
             for value in values or ():
                 if "," in value or not value or value != value.strip():
-                    raise wrong(f"`{value}`: a value to compare with has no comma, no space at its ends, and is not empty")
+                    raise wrong(
+                        f"`{value}`: a value to compare with has no comma, no space at its ends, and is not empty"
+                    )
         return self
 
 
@@ -431,7 +434,16 @@ class Site(Part):
         if self.decrypt and self.public_certificate is None:
             raise wrong("`public_certificate` is missing; or say `decrypt: false` to pass TLS through")
         if not self.decrypt:
-            inner = ("public_certificate", "inspect", "routes", "client_auth", "scan", "paths", "methods", "websocket")
+            inner = (
+                "public_certificate",
+                "inspect",
+                "routes",
+                "client_auth",
+                "scan",
+                "paths",
+                "methods",
+                "websocket",
+            )
             useless = [key for key in inner if key in self.model_fields_set]
             if useless:
                 raise wrong(f"`{useless[0]}` needs decryption: remove it, or `decrypt: false`")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -18,7 +18,16 @@ from pydantic_core import PydanticCustomError
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h)\Z")
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB|kB|KB|MB|GB)?\Z")
-_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_BYTES = {
+    "B": 1,
+    "KiB": 1 << 10,
+    "MiB": 1 << 20,
+    "GiB": 1 << 30,
+    "kB": 10**3,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+}
 _RATE = re.compile(r"([0-9]{1,9})/(s|sec|min|m|h)\Z")
 _PERIOD = {"s": 1_000, "sec": 1_000, "min": 60_000, "m": 60_000, "h": 3_600_000}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
@@ -29,9 +38,9 @@ _SHA256 = re.compile(r"sha256:([0-9a-fA-F]{64})\Z")
 
 
 class Rate(NamedTuple):
-    """So many in `period` milliseconds."""
+    """So many `events` in `period` milliseconds."""
 
-    count: int
+    events: int
     period: int
 
 
@@ -169,7 +178,9 @@ def parse_hostname(value: Any) -> str:
     if any("_" in label for label in labels[-2:]):
         raise wrong(f"`{text}` is not a hostname: no underscore in the last two labels")
     if labels[-1].isdigit() or len(name) > 253:
-        raise wrong(f"`{text}` is not a hostname: " + ("it ends in a number" if labels[-1].isdigit() else "over 253 characters"))
+        raise wrong(
+            f"`{text}` is not a hostname: " + ("it ends in a number" if labels[-1].isdigit() else "over 253 characters")
+        )
     if wildcard and len(labels) < 2:
         raise wrong(f"`{text}`: a wildcard over a whole top-level domain is never meant")
     return wildcard + name
@@ -185,7 +196,9 @@ def parse_exact_hostname(value: Any) -> str:
 
 def _name(value: str) -> str:
     if not _NAME.match(value):
-        raise wrong(f"`{value}` is not a name: begin with a letter or digit, then letters, digits, `.`, `_`, `-`; up to 63")
+        raise wrong(
+            f"`{value}` is not a name: begin with a letter or digit, then letters, digits, `.`, `_`, `-`; up to 63"
+        )
     return value
 
 
@@ -241,7 +254,7 @@ def _date(value: Any) -> date:
 
 
 def _listed(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
+    return cast("list[Any]", value) if isinstance(value, list) else [value]
 
 
 def _not_empty(value: list[Any]) -> list[Any]:
@@ -265,9 +278,13 @@ HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
 Method = Annotated[str, AfterValidator(_method)]
 FilePath = Annotated[str, AfterValidator(_file_path)]
-Duration = Annotated[int, *_typed(parse_duration, type="string", pattern=r"^[0-9]+(ms|s|m|h)$", examples=["5s", "500ms"])]
+Duration = Annotated[
+    int, *_typed(parse_duration, type="string", pattern=r"^[0-9]+(ms|s|m|h)$", examples=["5s", "500ms"])
+]
 Size = Annotated[int, *_typed(parse_size, type=["string", "integer"], examples=["10MiB", "512KiB"])]
-RateText = Annotated[Rate, *_typed(parse_rate, type="string", pattern=r"^[0-9]+/(s|sec|min|m|h)$", examples=["5/s", "100/min"])]
+RateText = Annotated[
+    Rate, *_typed(parse_rate, type="string", pattern=r"^[0-9]+/(s|sec|min|m|h)$", examples=["5/s", "100/min"])
+]
 SocketText = Annotated[SocketAddress, *_typed(parse_socket, type="string", examples=["0.0.0.0:443", "[::]:443"])]
 NetworkText = Annotated[
     IPv4Network | IPv6Network, *_typed(parse_network, type="string", examples=["10.0.0.0/8", "2001:db8::/32"])

@@ -1,0 +1,70 @@
+"""The command line. One small module per command; each imports what it uses when it runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from . import build, check, explain, lint, schema, targets
+
+FINDINGS, USAGE, UNREADABLE, BUG, WOULD_CHANGE = 1, 2, 3, 4, 5
+
+app = typer.Typer(
+    name="policyc",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="One policy for a TLS edge, compiled for every target, or a finding that says where not and why.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"policyc {version('policyc')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """One policy for a TLS edge, compiled for every target, or a finding that says where not and why."""
+
+
+app.command("lint", help=lint.HELP)(lint.command)
+app.command("build", help=build.HELP)(build.command)
+app.command("check", help=check.HELP)(check.command)
+app.command("explain", help=explain.HELP)(explain.command)
+app.command("targets", help=targets.HELP)(targets.command)
+app.command("schema", help=schema.HELP)(schema.command)
+
+
+def main() -> None:
+    """The entry point: a bug of ours ends with status 4 and says so."""
+    import gc
+
+    # A run makes many values and drops them all at its end: collecting between costs 2.6 times the work (measured).
+    gc.set_threshold(200_000, 10, 10)
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001  # the edge: whatever is not a finding is a bug
+        import os
+        import traceback
+
+        if os.environ.get("POLICYC_DEBUG"):
+            traceback.print_exc()
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{os.path.basename(frame.filename)}:{frame.lineno}"
+        print(
+            f"policyc: this is a bug of policyc ({type(error).__name__} at {place}). Nothing was written.\n"
+            "Please report it with the policy, or a part of it that shows the same; POLICYC_DEBUG=1 prints more.",
+            file=sys.stderr,
+        )
+        sys.exit(BUG)

@@ -1,0 +1,160 @@
+"""The policy's `accept` list: which findings somebody decided to live with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from ..schemas.policy import Acceptance
+from .diagnostics import Diagnostic, Location, Path, Severity, declare
+from .validate import nearest
+
+UNKNOWN_FINDING = declare(
+    "unknown-finding",
+    """
+    ## What it does
+    An `accept` entry names a finding that policyc does not know.
+
+    ## Use instead
+    The name stands in brackets in the finding's first line: `error[backend-certificate-mismatch]`.
+    """,
+)
+UNUSED_ACCEPTANCE = declare(
+    "unused-acceptance",
+    """
+    ## What it does
+    An `accept` entry takes no finding off the list.
+
+    ## Why it is bad
+    Old entries pile up, and one day hide something that nobody decided to live with.
+
+    ## Use instead
+    Remove it.
+    """,
+    Severity.WARNING,
+)
+EXPIRED_ACCEPTANCE = declare(
+    "expired-acceptance",
+    """
+    ## What it does
+    The last day of an `accept` entry is over, so its findings are back.
+
+    ## Use instead
+    Mend what it was about, or decide again and set a new `until`. This finding depends on today's date.
+    """,
+)
+IMPOSSIBLE_ACCEPTANCE = declare(
+    "impossible-acceptance",
+    """
+    ## What it does
+    An `accept` entry is for a finding that cannot be accepted, or only for named backends.
+
+    ## Why it is bad
+    Some findings mean that a target would be open where the policy is closed, or that backends are no longer
+    verified. There is no global switch for that.
+
+    ## Use instead
+    Name the `backends` where the finding allows it; else mend the policy, or do not build it for that target.
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Findings that stand, and those that were accepted with the reason given."""
+
+    standing: list[Diagnostic]
+    accepted: list[tuple[Diagnostic, str]]
+
+
+def judge(
+    findings: Sequence[Diagnostic],
+    entries: Sequence[Acceptance],
+    today: date,
+    targets: Collection[str],
+    known: Collection[str],
+) -> Judged:
+    """Apply the `accept` list. `targets` are those that were linted: entries for others are not called unused."""
+    standing: list[Diagnostic] = []
+    accepted: list[tuple[Diagnostic, str]] = []
+    used: set[int] = set()
+    refused: dict[int, Diagnostic] = {}
+    for finding in findings:
+        for index, entry in enumerate(entries):
+            if not _names(entry, finding):
+                continue
+            used.add(index)
+            if entry.until is not None and entry.until < today:
+                continue
+            if not finding.acceptable or (finding.per_backend and entry.backends is None):
+                refused[index] = finding
+                continue
+            accepted.append((finding, entry.reason))
+            break
+        else:
+            standing.append(finding)
+    for index, entry in enumerate(entries):
+        standing += _about_entry(entry, index, index in used, refused.get(index), today, targets, known)
+    return Judged(standing, accepted)
+
+
+def _names(entry: Acceptance, finding: Diagnostic) -> bool:
+    return (
+        entry.finding == finding.rule
+        and entry.target in (None, finding.target)
+        and (entry.sites is None or (bool(finding.sites) and set(finding.sites) <= set(entry.sites)))
+        and (entry.backends is None or (bool(finding.backends) and set(finding.backends) <= set(entry.backends)))
+    )
+
+
+def _about_entry(
+    entry: Acceptance,
+    index: int,
+    used: bool,
+    refused: Diagnostic | None,
+    today: date,
+    targets: Collection[str],
+    known: Collection[str],
+) -> list[Diagnostic]:
+    path: Path = ("accept", index)
+    if entry.finding not in known:
+        return [
+            UNKNOWN_FINDING.found(
+                f"there is no finding `{entry.finding}`",
+                (*path, "finding"),
+                help=nearest(entry.finding, known),
+            )
+        ]
+    if entry.until is not None and entry.until < today:
+        return [
+            EXPIRED_ACCEPTANCE.found(
+                f"`{entry.finding}` was accepted until {entry.until}",
+                (*path, "until"),
+                notes=[f"the reason given: {entry.reason}"],
+                help=["mend what it was about, or decide again"],
+            )
+        ]
+    if refused is not None:
+        if refused.acceptable:
+            return [
+                IMPOSSIBLE_ACCEPTANCE.found(
+                    f"`{entry.finding}` can be accepted for named backends only",
+                    (*path, "finding"),
+                    help=[f"add `backends: [{', '.join(refused.backends)}]`"],
+                )
+            ]
+        return [
+            IMPOSSIBLE_ACCEPTANCE.found(
+                f"`{entry.finding}` cannot be accepted", (*path, "finding"), help=list(refused.help)
+            )
+        ]
+    if not used and (entry.target is None or entry.target in targets):
+        return [
+            UNUSED_ACCEPTANCE.found(
+                f"nothing is found that this accepts: `{entry.finding}`",
+                Location(path),
+                help=["remove the entry"],
+            )
+        ]
+    return []

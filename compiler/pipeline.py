@@ -1,0 +1,109 @@
+"""The whole road: a policy's path → findings, and for a target without errors its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ..schemas.policy import Policy
+from ..schemas.target import TargetSettings
+from . import lint
+from .acceptance import Judged, judge
+from .bundle import Bundle
+from .diagnostics import Diagnostic, Severity
+from .document import Document, read
+from .plan import Plan
+from .resolve import resolve
+from .target import Target
+from .validate import default_settings, validate, validate_settings
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A policy as far as it could be understood."""
+
+    document: Document
+    readable: bool
+    """Whether it was YAML at all."""
+    policy: Policy | None = None
+    plan: Plan | None = None
+    """Incomplete where `findings` holds an error."""
+    settings: dict[str, TargetSettings] = field(default_factory=dict)
+    """Of the targets that the policy names."""
+    findings: list[Diagnostic] = field(default_factory=list)
+    """What reading, validating and resolving found."""
+
+
+def load(path: str, targets: Mapping[str, Target[TargetSettings]]) -> Loaded:
+    """Read, validate and resolve a policy file or folder."""
+    document, findings, readable = read(path)
+    loaded = Loaded(document, readable, findings=findings)
+    if not readable:
+        return loaded
+    loaded.policy, more = validate(document)
+    findings += more
+    if loaded.policy is None:
+        return loaded
+    loaded.settings, more = validate_settings(document, loaded.policy, targets)
+    findings += more
+    loaded.plan, more = resolve(loaded.policy, document)
+    findings += more
+    return loaded
+
+
+def settings_for(loaded: Loaded, target: Target[TargetSettings]) -> TargetSettings:
+    """A target's settings as the policy has them, else its defaults."""
+    return loaded.settings.get(target.name) or default_settings(target)
+
+
+def examine(
+    loaded: Loaded,
+    targets: Mapping[str, Target[TargetSettings]],
+    chosen: Sequence[str],
+    at: datetime | None = None,
+) -> Judged:
+    """All findings in document order, judged by the policy's `accept` list.
+
+    `chosen` are the targets to lint for; `at` is the moment to judge certificates for, default now.
+    """
+    moment = at or datetime.now(UTC)
+    findings = list(loaded.findings)
+    if loaded.policy is not None and loaded.plan is not None:
+        context = lint.Context(loaded.document, loaded.policy, loaded.plan, moment)
+        findings += lint.lint(context)
+        broken = {finding.primary.path[:2] for finding in loaded.findings}
+        for name in chosen:
+            if ("targets", name) not in broken:
+                findings += lint.lint_target(loaded.plan, targets[name], settings_for(loaded, targets[name]))
+        judged = judge(findings, loaded.policy.accept, moment.date(), set(chosen), list(lint.every_rule(targets)))
+    else:
+        judged = Judged(findings, [])
+    judged.standing.sort(key=lambda finding: _order(loaded.document, finding))
+    return judged
+
+
+def _order(document: Document, finding: Diagnostic) -> tuple[int, int, int, int, str, str]:
+    span = document.span(finding.primary)
+    names = [file.name for file in document.files]
+    file = names.index(span.file) if span.file in names else -1
+    return (
+        file,
+        span.line,
+        span.column,
+        list(Severity).index(finding.severity),
+        finding.rule,
+        finding.target or "",
+    )
+
+
+def has_errors(findings: Sequence[Diagnostic]) -> bool:
+    """Whether a build must write nothing."""
+    return any(finding.severity is Severity.ERROR for finding in findings)
+
+
+def compile_for(loaded: Loaded, target: Target[TargetSettings]) -> Bundle:
+    """A target's files. Only for a policy that `examine` found without errors for this target."""
+    if loaded.plan is None:
+        raise ValueError("the policy has errors")
+    return target.build(loaded.plan, settings_for(loaded, target), loaded.document.name.rstrip("/").rpartition("/")[2])

@@ -1,0 +1,114 @@
+"""Findings as text, with the policy's lines quoted."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from ..acceptance import Judged
+from ..diagnostics import Diagnostic, Location, Severity, Span
+from ..document import Document
+
+_COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
+_WIDTH = 110
+
+
+def render(document: Document, judged: Judged, colour: bool = False, show_accepted: bool = False) -> str:
+    """All findings and a summary line. `colour`: with ANSI sequences."""
+    parts = [_finding(document, finding, colour) for finding in judged.standing]
+    if show_accepted:
+        parts += [_accepted(document, finding, reason, colour) for finding, reason in judged.accepted]
+    return "".join(part + "\n" for part in parts) + summary(judged) + "\n"
+
+
+def summary(judged: Judged) -> str:
+    """How many findings there are, by severity, and how many were accepted."""
+    counts = [(sum(f.severity is severity for f in judged.standing), severity) for severity in Severity]
+    words = [
+        f"{count} {severity}{'s' if count != 1 and severity is not Severity.INFO else ''}"
+        for count, severity in counts
+        if count
+    ]
+    accepted = f"{len(judged.accepted)} accepted" if judged.accepted else ""
+    return ", ".join(filter(None, [*(words or ["nothing found"]), accepted]))
+
+
+def _finding(document: Document, finding: Diagnostic, colour: bool) -> str:
+    head = f"{finding.severity}[{finding.rule}]"
+    target = f"{finding.target}: " if finding.target else ""
+    message = _paint(printable(target + finding.message), "1", colour)
+    lines = [f"{_paint(head, _COLOURS[finding.severity], colour)}: {message}"]
+    lines += _quoted(document, finding, colour)
+    indent = " " * (_gutter(document, finding) + 1)
+    label = finding.target or "note"
+    for text, kind in ((note, label) for note in finding.notes):
+        lines += _wrapped(f"{indent}= {kind}: ", printable(text))
+    for text in finding.help:
+        lines += _wrapped(f"{indent}= help: ", printable(text))
+    lines.append(f"{indent}= explain: policyc explain {finding.rule}")
+    return "\n".join(lines) + "\n"
+
+
+def _accepted(document: Document, finding: Diagnostic, reason: str, colour: bool) -> str:
+    target = f"{finding.target}: " if finding.target else ""
+    span = document.span(finding.primary)
+    head = _paint(f"accepted[{finding.rule}]", "2", colour)
+    return (
+        f"{head}: {printable(target + finding.message)}\n"
+        f"  --> {printable(span.file)}:{span.line}:{span.column}\n   = reason: {printable(reason)}\n"
+    )
+
+
+def _gutter(document: Document, finding: Diagnostic) -> int:
+    spans = [document.span(location) for location in (finding.primary, *finding.related)]
+    return len(str(max(span.line for span in spans))) + 1
+
+
+def _quoted(document: Document, finding: Diagnostic, colour: bool) -> Iterator[str]:
+    """The place, and the lines of the policy with what each has to say."""
+    width = _gutter(document, finding)
+    primary = document.span(finding.primary)
+    yield f"{' ' * width}--> {printable(primary.file)}:{primary.line}:{primary.column}"
+    marks: dict[str, list[tuple[Span, Location, bool]]] = {primary.file: [(primary, finding.primary, True)]}
+    for location in finding.related:
+        span = document.span(location)
+        marks.setdefault(span.file, []).append((span, location, False))
+    for file, entries in marks.items():
+        if file != primary.file:
+            yield f"{' ' * width}::: {printable(file)}:{entries[0][0].line}:{entries[0][0].column}"
+        yield " " * width + " |"
+        shown = 0
+        for span, location, is_primary in sorted(entries, key=lambda entry: (entry[0].line, entry[0].column)):
+            text = document.line(span)
+            if not text:
+                continue
+            if span.line != shown:
+                yield f"{span.line:<{width}} | {printable(text)}".rstrip()
+                shown = span.line
+            start = min(span.column - 1, len(text))
+            length = max(1, min(span.end_column - 1, len(text)) - start)
+            sign = ("^" if is_primary else "-") * length
+            pad = " " * len(printable(text[:start]))
+            painted = _paint(sign, _COLOURS[finding.severity] if is_primary else "34", colour)
+            yield f"{' ' * width} | {pad}{painted} {printable(location.note)}".rstrip()
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    # Commands are to be copied whole: a text without a natural break stays on one line.
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [head.rstrip()]
+
+
+def printable(text: str) -> str:
+    """Text without anything that a terminal could take for a command, or that turns its direction."""
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text.replace("\t", "    "))
+
+
+def _paint(text: str, code: str, colour: bool) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if colour and text else text
