@@ -1,0 +1,121 @@
+"""Real proxies on loopback: found, started on a folder that policyc wrote, and surely stopped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+TARGETS = ("haproxy", "nginx", "envoy")
+
+_ARGUMENTS = {
+    "haproxy": ("-f", "haproxy.cfg"),
+    "nginx": ("-p", "{folder}/", "-c", "{folder}/nginx.conf", "-g", "daemon off;"),
+    "envoy": ("-c", "envoy.json", "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"),
+}
+_START_TIMEOUT = 20
+_STOP_TIMEOUT = 5
+
+
+class Missing(Exception):
+    """A proxy is not installed on this machine."""
+
+
+class DidNotStart(Exception):
+    """A proxy ended or did not open its ports. The message holds its log."""
+
+
+def program(target: str) -> str:
+    """The path of a proxy's program: on PATH, in the system's folders, or beside this Python, where wheels put it.
+
+    Raises Missing.
+    """
+    folders = [os.environ.get("PATH", os.defpath), os.path.dirname(sys.executable), "/usr/local/sbin", "/usr/sbin"]
+    found = shutil.which(target, path=os.pathsep.join(folders))
+    if found is None:
+        raise Missing(f"{target} is not installed on this machine")
+    return found
+
+
+class Proxy:
+    """A running proxy. A context manager: it is started on entry and stopped on exit.
+
+    `folder` is what ``policyc build`` wrote for the target; `sockets` are the addresses and ports that must be open
+    before it counts as started.
+    """
+
+    def __init__(self, target: str, folder: Path, sockets: Sequence[tuple[str, int]]) -> None:
+        self.target = target
+        self.folder = folder.resolve()
+        self.sockets = sockets
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """What the proxy has printed so far."""
+        if self._log is None:
+            return ""
+        return os.pread(self._log.fileno(), 1 << 20, 0).decode(errors="replace")
+
+    def start(self) -> None:
+        """Start it and wait for its ports. Raises Missing, or DidNotStart with the log."""
+        arguments = [word.replace("{folder}", str(self.folder)) for word in _ARGUMENTS[self.target]]
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # it is read after the proxy's end
+        self._process = subprocess.Popen(
+            [program(self.target), *arguments],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
+        end = time.monotonic() + _START_TIMEOUT
+        waiting = list(self.sockets)
+        while waiting:
+            waiting = [where for where in waiting if not _open(where)]
+            if self._process.poll() is not None or time.monotonic() > end:
+                self.stop()
+                raise DidNotStart(f"{self.target} in {self.folder} did not start:\n{self.log[-4000:]}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End it and all its workers; what does not end by itself is killed."""
+        process = self._process
+        if process is None:
+            return
+        self._process = None
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(_STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        with suppress(ProcessLookupError):  # no worker was left
+            os.killpg(process.pid, signal.SIGKILL)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.stop()
+
+
+def _open(where: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(where, 1).close()
+    except OSError:
+        return False
+    return True

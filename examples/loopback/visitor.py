@@ -1,0 +1,125 @@
+"""A visitor who says exactly what a test wants said, over TLS that trusts one CA only, or in clear."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass
+from http.client import HTTPResponse
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+TIMEOUT = 10
+
+
+class Refused(Exception):
+    """The edge ended the connection: in the handshake, or instead of an answer."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response. Header names are lower-case; `headers` keeps every field line."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header."""
+        return next((value for key, value in self.headers if key == name.lower()), None)
+
+
+@dataclass(frozen=True)
+class Door:
+    """A place to connect to, and how. Without `trusts` in clear; with it TLS that trusts this CA file only.
+
+    `sni` None sends none. The certificate must carry `expects`, by default the SNI. `source` is the address to come
+    from. `versions` bounds TLS.
+    """
+
+    port: int
+    trusts: Path | None = None
+    sni: str | None = None
+    expects: str | None = None
+    address: str = "127.0.0.1"
+    source: str | None = None
+    protocols: tuple[str, ...] = ("http/1.1",)
+    versions: tuple[ssl.TLSVersion, ssl.TLSVersion] = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+
+    def connect(self) -> socket.socket:
+        """A connection, TLS agreed and certificate verified.
+
+        Raises Refused when the edge ends the handshake, ssl.SSLCertVerificationError when the visitor does.
+        """
+        plain = socket.create_connection((self.address, self.port), TIMEOUT, (self.source, 0) if self.source else None)
+        if self.trusts is None:
+            return plain
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.trusts)
+        context.minimum_version, context.maximum_version = self.versions
+        context.set_alpn_protocols(list(self.protocols))
+        context.check_hostname = self.sni is not None and self.expects is None
+        try:
+            return context.wrap_socket(plain, server_hostname=self.sni)
+        except ssl.SSLCertVerificationError:
+            plain.close()
+            raise
+        except OSError as error:
+            plain.close()
+            raise Refused(f"in the handshake: {error}") from error
+
+
+class Visitor:
+    """One HTTP/1.1 connection through a door; raw bytes in, answers out. A context manager."""
+
+    def __init__(self, door: Door) -> None:
+        self.stream = door.connect()
+        """The connection, for its certificate and version."""
+
+    def ask(self, request: bytes) -> Answer:
+        """Send bytes and read one response. Raises Refused when the edge closes instead of answering."""
+        method = request.split(b" ", 1)[0].decode("latin-1")
+        try:
+            self.stream.sendall(request)
+            response = HTTPResponse(self.stream, method=method)
+            response.begin()
+            headers = tuple((key.lower(), value) for key, value in response.getheaders())
+            return Answer(response.status, headers, response.read())
+        except TimeoutError:
+            raise
+        except OSError as error:  # http.client's RemoteDisconnected is one, too
+            raise Refused(f"instead of an answer: {error}") from error
+
+    @property
+    def certificate(self) -> bytes:
+        """The DER of the certificate that the edge showed."""
+        if not isinstance(self.stream, ssl.SSLSocket):
+            raise TypeError("not a TLS connection")
+        return self.stream.getpeercert(binary_form=True) or b""
+
+    def close(self) -> None:
+        """End the connection."""
+        self.stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+
+def request(target: str | bytes = "/", host: str = "", method: str = "GET", *lines: str, body: bytes = b"") -> bytes:
+    """The bytes of an HTTP/1.1 request; `lines` are further header lines as they stand."""
+    raw = target.encode("latin-1") if isinstance(target, str) else target
+    head = [f"Host: {host}"] if host else []
+    if body:
+        head.append(f"Content-Length: {len(body)}")
+    fields = "".join(line + "\r\n" for line in [*head, *lines]).encode("latin-1")
+    return method.encode() + b" " + raw + b" HTTP/1.1\r\n" + fields + b"\r\n" + body
+
+
+def ask(door: Door, raw: bytes) -> Answer:
+    """One request over a connection of its own. Raises Refused when the edge refuses the handshake or closes."""
+    with Visitor(door) as visitor:
+        return visitor.ask(raw)
