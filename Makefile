@@ -6,7 +6,7 @@ VENV   := .venv
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 READY  := $(VENV)/.ready
-PIP    := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input --quiet
+PIP    := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input -qq
 STREAM := /usr/lib/nginx/modules/ngx_stream_module.so
 
 .PHONY: demo test check format lint types proxies clean

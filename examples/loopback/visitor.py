@@ -35,7 +35,7 @@ class Door:
     """A place to connect to, and how. Without `trusts` in clear; with it TLS that trusts this CA file only.
 
     `sni` None sends none. The certificate must carry `expects`, by default the SNI. `source` is the address to come
-    from. `versions` bounds TLS.
+    from. `versions` bounds TLS, `ciphers` are the TLS 1.2 suites in OpenSSL's words.
     """
 
     port: int
@@ -46,6 +46,7 @@ class Door:
     source: str | None = None
     protocols: tuple[str, ...] = ("http/1.1",)
     versions: tuple[ssl.TLSVersion, ssl.TLSVersion] = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+    ciphers: str | None = None
 
     def connect(self) -> socket.socket:
         """A connection, TLS agreed and certificate verified.
@@ -58,6 +59,8 @@ class Door:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(self.trusts)
         context.minimum_version, context.maximum_version = self.versions
+        if self.ciphers:
+            context.set_ciphers(self.ciphers)
         context.set_alpn_protocols(list(self.protocols))
         context.check_hostname = self.sni is not None and self.expects is None
         try:

@@ -1,0 +1,34 @@
+"""What all tests share: how a proxy that is not installed is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from loopback.proxy import Missing, program
+
+
+@pytest.fixture(scope="session")
+def proxy_program() -> Callable[[str], str]:
+    """The path of a proxy's program. Without it the test is skipped; with ``CI=true`` it fails."""
+
+    def find(target: str) -> str:
+        try:
+            return program(target)
+        except Missing as missing:
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"{missing}, and with CI=true every proxy must be there")
+            pytest.skip(f"NOT TESTED: {missing}")
+
+    return find
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once, at the end and in red, what was left untested for want of a proxy."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "NOT TESTED" in str(report.longrepr)]
+    if skipped:
+        terminalreporter.section("proxies are missing", red=True, bold=True)
+        terminalreporter.write_line(
+            f"{len(skipped)} tests against real proxies were not run (`make test` installs them)"
+        )

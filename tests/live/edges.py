@@ -1,0 +1,162 @@
+"""One policy as a running edge of each target, and what became of one request."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loopback.origin import Origin, Seen
+from loopback.proxy import TARGETS, Missing, Proxy, program
+from loopback.relocate import Relocated, relocate
+from loopback.visitor import Answer, Door, Refused
+
+Policy = Mapping[str, Any]
+STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
+
+# What a parser may answer to a message that is malformed before any rule of ours sees it (semantics.md: the decision
+# is the same, the status is the parser's own). None stands for a closed connection or a reset stream.
+MALFORMED: frozenset[int | None] = frozenset({None, 400, 404, 405, 414, 426, 431, 501, 505})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the visitor got, and what arrived anywhere behind the edge meanwhile."""
+
+    answer: Answer | None
+    """None: the connection or the stream was ended instead."""
+    arrived: tuple[Seen, ...]
+    why: str = ""
+
+    @property
+    def status(self) -> int | None:
+        """The status, or None without an answer."""
+        return self.answer.status if self.answer else None
+
+    def __str__(self) -> str:
+        lines = [seen.head.split(b"\r\n")[0] for seen in self.arrived]
+        return f"status {self.status} {self.why}; arrived: {lines or 'nothing'}"
+
+
+@dataclass
+class Edge:
+    """A policy, built by ``policyc build`` for one target and running, with its origins behind it."""
+
+    target: str
+    relocated: Relocated
+    folder: Path
+    proxy: Proxy
+    origins: Mapping[str, Sequence[Origin]]
+    trusts: Path
+    """The public root, which is all that visitors trust."""
+
+    def door(self, sni: str | None, listener: str = "public", *, ipv6: bool = False, **options: Any) -> Door:
+        """A TLS door of a listener."""
+        return Door(trusts=self.trusts, sni=sni, **self._place(self.relocated.ports[listener], ipv6), **options)
+
+    def plain_door(self, listener: str = "public") -> Door:
+        """A redirect socket of a listener."""
+        return Door(**self._place(self.relocated.plain[listener], False))
+
+    def try_(self, ask: Callable[[], Answer]) -> Outcome:
+        """Ask, and tell what arrived behind the edge because of it."""
+        everyone = [origin for group in self.origins.values() for origin in group]
+        for origin in everyone:
+            origin.forget()
+        answer, why = None, ""
+        try:
+            answer = ask()
+        except Refused as refused:
+            why = str(refused)
+        return Outcome(answer, tuple(seen for origin in everyone for seen in origin.requests), why)
+
+    def _place(self, sockets: Sequence[tuple[str, int]], ipv6: bool) -> dict[str, Any]:
+        address, port = next(where for where in sockets if (":" in where[0]) is ipv6)
+        return {"address": address, "port": port}
+
+
+@dataclass
+class Edges:
+    """One policy on every target, started together; what went wrong on one target is told by its own tests."""
+
+    running: dict[str, Edge] = field(default_factory=dict[str, Edge])
+    failed: dict[str, Exception] = field(default_factory=dict[str, Exception])
+
+
+class BuildFailed(Exception):
+    """``policyc build`` did not end with 0. The message holds what it printed."""
+
+
+def build(policy_file: Path, target: str, output: Path) -> Path:
+    """``policyc build POLICY --target T -o DIR --keys copy``; the target's folder. Raises BuildFailed."""
+    done = run_policyc("build", str(policy_file), "--target", target, "-o", str(output), "--keys", "copy")
+    if done.returncode != 0:
+        raise BuildFailed(f"policyc build --target {target} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return output / target
+
+
+def run_policyc(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The installed command, in a process of its own."""
+    command = [str(Path(sys.executable).with_name("policyc")), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def start_everywhere(
+    stack: ExitStack,
+    folder: Path,
+    policy: Policy,
+    origins: Mapping[str, Sequence[Origin]],
+    trusts: Path,
+    targets: Sequence[str] = TARGETS,
+) -> Edges:
+    """Start, side by side, an edge on each target; `stack` stops them.
+
+    `origins`: backend → one for each of its servers. Each edge listens on ports of its own.
+    """
+    edges = Edges()
+
+    def start(target: str) -> Edge:
+        program(target)
+        servers = {backend: [origin.socket for origin in group] for backend, group in origins.items()}
+        runtime = folder / f"{target}-run"
+        runtime.mkdir(parents=True)
+        settings = {
+            "haproxy": {"version": "2.6"},
+            "nginx": {"version": "1.22", "stream_module": STREAM_MODULE, "runtime_dir": str(runtime)},
+            "envoy": {"version": "1.40"},
+        }
+        relocated = relocate({**policy, "targets": {target: settings[target]}}, folder, servers)
+        file = folder / f"{target}.yaml"
+        file.write_text(relocated.text)
+        built = build(file, target, folder / "build")
+        proxy = Proxy(target, built, relocated.sockets)
+        stack.enter_context(proxy)
+        return Edge(target, relocated, built, proxy, origins, trusts)
+
+    with ThreadPoolExecutor() as pool:
+        starting = {target: pool.submit(start, target) for target in targets}
+    for target, future in starting.items():
+        error = future.exception()
+        if isinstance(error, Exception):
+            edges.failed[target] = error
+        else:
+            edges.running[target] = future.result()
+    return edges
+
+
+__all__ = [
+    "MALFORMED",
+    "BuildFailed",
+    "Edge",
+    "Edges",
+    "Missing",
+    "Outcome",
+    "build",
+    "run_policyc",
+    "start_everywhere",
+]
