@@ -4,7 +4,7 @@ The expressions are in the common subset of RE2, PCRE and PCRE2 and work on the 
 were verified on the three proxies (November 2026) with 11,000 fuzzed targets. `F1` and `F2` must match the whole
 target, `R3` must not match its beginning.
 
-Why three small expressions and not one: Envoy refuses RE2 programs over 100 instructions, nginx words over 4 kB.
+Why three small expressions and not one: one target refuses RE2 programs over 100 instructions, another words over 4 kB.
 Why possessive: a repeated group overflows PCRE2's JIT stack on a few kB of input and then counts as "no match";
 `F1` and `F2` are only used where a match is *required*, so that this fails closed.
 """

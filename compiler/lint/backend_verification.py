@@ -93,7 +93,8 @@ def anchor_is_not_a_ca(context: Context) -> Iterator[Diagnostic]:
     A trust anchor is neither a CA nor self-issued.
 
     ## Why it is bad
-    HAProxy and nginx do not end a chain at such a certificate and refuse every backend; Envoy accepts it.
+    Proxies on OpenSSL do not end a chain at such a certificate and refuse every backend; those on BoringSSL accept
+    it.
 
     ## Use instead
     The root of the internal PKI. A backend's certificate can be an anchor only if it is self-signed.
@@ -116,8 +117,8 @@ def anchor_without_root(context: Context) -> Iterator[Diagnostic]:
     A trust anchor's file holds an intermediate CA, but not the root above it.
 
     ## Why it is bad
-    HAProxy and nginx need the whole chain up to a self-issued certificate and refuse every backend; Envoy stops
-    at the intermediate and accepts. The same policy would work on one target and be down on the others.
+    Proxies on OpenSSL need the whole chain up to a self-issued certificate and refuse every backend; those on
+    BoringSSL stop at the intermediate and accept. The same policy would work on one target and be down on the others.
 
     ## Use instead
     Add the root to the file, or use the root alone.
@@ -178,8 +179,8 @@ def without_name(context: Context) -> Iterator[Diagnostic]:
     SAN.
 
     ## Why it is bad
-    nginx and Envoy refuse it and visitors get 502 or 503. HAProxy still looks at the common name, so that the same
-    policy would behave differently. A wildcard directly below a top-level name (`*.internal`) is refused by nginx.
+    Proxies refuse it and visitors get 502 or 503. Some still look at the common name, so that the same policy would
+    behave differently. A wildcard directly below a top-level name (`*.internal`) is refused by some, too.
 
     ## Use instead
     Set `server_name` to a name that the certificate carries, or issue one with that name in the SAN.
