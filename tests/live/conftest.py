@@ -64,6 +64,10 @@ class Scene:
     """Backend → one for each of its servers."""
     down: Sequence[Origin] = ()
     """Those of them that are not started."""
+    base: Path = Path()
+    """What the policy's names of files are relative to."""
+    trusts: Path | None = None
+    """What visitors trust; default: the public root of these tests."""
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +83,18 @@ def edges(
             for origin in group:
                 if origin not in scene.down:
                     stack.enter_context(origin)
-        yield start_everywhere(stack, folder, scene.policy, scene.origins, certificates.public_root)
+        trusts = scene.trusts or certificates.public_root
+        yield start_everywhere(stack, folder, scene.policy, scene.base, scene.origins, trusts)
 
 
 @pytest.fixture(scope="module", params=TARGETS)
 def edge(request: pytest.FixtureRequest, edges: Edges, proxy_program: Callable[[str], str]) -> Edge:
     """The module's scene on one target."""
-    target: Any = request.param
+    return edge_of(edges, str(request.param), proxy_program)
+
+
+def edge_of(edges: Edges, target: str, proxy_program: Callable[[str], str]) -> Edge:
+    """A running edge; where there is none, the test is skipped for a missing proxy and fails for anything else."""
     error = edges.failed.get(target)
     if isinstance(error, Missing):
         proxy_program(target)

@@ -110,13 +110,14 @@ def start_everywhere(
     stack: ExitStack,
     folder: Path,
     policy: Policy,
+    base: Path,
     origins: Mapping[str, Sequence[Origin]],
     trusts: Path,
-    targets: Sequence[str] = TARGETS,
 ) -> Edges:
     """Start, side by side, an edge on each target; `stack` stops them.
 
-    `origins`: backend → one for each of its servers. Each edge listens on ports of its own.
+    `base`: what the policy's names of files are relative to. `origins`: backend → one for each of its servers. Each
+    edge listens on ports of its own.
     """
     edges = Edges()
 
@@ -130,7 +131,7 @@ def start_everywhere(
             "nginx": {"version": "1.22", "stream_module": STREAM_MODULE, "runtime_dir": str(runtime)},
             "envoy": {"version": "1.40"},
         }
-        relocated = relocate({**policy, "targets": {target: settings[target]}}, folder, servers)
+        relocated = relocate({**policy, "targets": {target: settings[target]}}, base, servers)
         file = folder / f"{target}.yaml"
         file.write_text(relocated.text)
         built = build(file, target, folder / "build")
@@ -139,7 +140,7 @@ def start_everywhere(
         return Edge(target, relocated, built, proxy, origins, trusts)
 
     with ThreadPoolExecutor() as pool:
-        starting = {target: pool.submit(start, target) for target in targets}
+        starting = {target: pool.submit(start, target) for target in TARGETS}
     for target, future in starting.items():
         error = future.exception()
         if isinstance(error, Exception):
