@@ -1,0 +1,51 @@
+"""Envoy: one static ``envoy.json``, built as objects and serialised by a library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ...compiler.target import Target
+
+if TYPE_CHECKING:
+    from ...compiler.bundle import Bundle
+    from ...compiler.diagnostics import Rule
+    from ...compiler.features import Feature, Support
+    from ...compiler.plan import Plan
+    from .support import Settings
+
+
+class EnvoyTarget(Target["Settings"]):
+    """Compiles Plans for Envoy."""
+
+    name = "envoy"
+    title = "Envoy"
+
+    def settings_model(self) -> type[Settings]:
+        """Version, and where the machine keeps its trust store."""
+        from .support import Settings
+
+        return Settings
+
+    def support(self, settings: Settings) -> Mapping[Feature, Support]:
+        """What Envoy can do."""
+        from .support import support
+
+        return support()
+
+    def rules(self) -> Sequence[Rule]:
+        """What only Envoy gets wrong."""
+        from ...compiler.diagnostics import rules_in
+        from . import lint
+
+        return rules_in(lint)
+
+    def build(self, plan: Plan, settings: Settings, source: str) -> Bundle:
+        """``envoy.json``, certificates and trust anchors."""
+        from .lower import lower
+        from .render import render
+
+        return render(lower(plan, settings, source))
+
+
+TARGET = EnvoyTarget()
