@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -81,7 +81,7 @@ class Visitor:
         """The connection, for its certificate and version."""
 
     def ask(self, request: bytes) -> Answer:
-        """Send bytes and read one response. Raises Refused when the edge closes instead of answering."""
+        """Send bytes and read one response. Raises Refused when the edge does anything else than answer in HTTP/1."""
         method = request.split(b" ", 1)[0].decode("latin-1")
         try:
             self.stream.sendall(request)
@@ -91,7 +91,7 @@ class Visitor:
             return Answer(response.status, headers, response.read())
         except TimeoutError:
             raise
-        except OSError as error:  # http.client's RemoteDisconnected is one, too
+        except (OSError, HTTPException) as error:
             raise Refused(f"instead of an answer: {error}") from error
 
     @property

@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 from loopback import pki
 from loopback.origin import Origin
-from loopback.proxy import TARGETS
+from loopback.proxy import TARGETS, Missing
 
-from .edges import Edge, Edges, Missing, Policy, start_everywhere
+from .edges import Edge, Edges, Policy, every_origin, start_everywhere
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,9 @@ def edges(
     scene = make(certificates)
     folder = tmp_path_factory.mktemp("edges")
     with ExitStack() as stack:
-        for group in scene.origins.values():
-            for origin in group:
-                if origin not in scene.down:
-                    stack.enter_context(origin)
+        for origin in every_origin(scene.origins):
+            if origin not in scene.down:
+                stack.enter_context(origin)
         trusts = scene.trusts or certificates.public_root
         yield start_everywhere(stack, folder, scene.policy, scene.base, scene.origins, trusts)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loopback.origin import Origin, Seen
-from loopback.proxy import TARGETS, Missing, Proxy, program
+from loopback.proxy import TARGETS, Proxy, program
 from loopback.relocate import Relocated, relocate
 from loopback.visitor import Answer, Door, Refused
 
@@ -65,7 +65,7 @@ class Edge:
 
     def try_(self, ask: Callable[[], Answer]) -> Outcome:
         """Ask, and tell what arrived behind the edge because of it."""
-        everyone = [origin for group in self.origins.values() for origin in group]
+        everyone = every_origin(self.origins)
         for origin in everyone:
             origin.forget()
         answer, why = None, ""
@@ -86,6 +86,11 @@ class Edges:
 
     running: dict[str, Edge] = field(default_factory=dict[str, Edge])
     failed: dict[str, Exception] = field(default_factory=dict[str, Exception])
+
+
+def every_origin(origins: Mapping[str, Sequence[Origin]]) -> list[Origin]:
+    """Each origin once: backends may share one."""
+    return list(dict.fromkeys(origin for group in origins.values() for origin in group))
 
 
 class BuildFailed(Exception):
@@ -148,16 +153,3 @@ def start_everywhere(
         else:
             edges.running[target] = future.result()
     return edges
-
-
-__all__ = [
-    "MALFORMED",
-    "BuildFailed",
-    "Edge",
-    "Edges",
-    "Missing",
-    "Outcome",
-    "build",
-    "run_policyc",
-    "start_everywhere",
-]
