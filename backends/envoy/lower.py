@@ -40,7 +40,7 @@ SOURCE_HEADER = "policyc_source"
 UPGRADE_HEADER = "policyc_upgrade"
 
 PLAIN_SEGMENTS = r"(?:/(?:[^/?.]|[.][^/?.]|[.][.][^/?])[^/?]*)*/?(?:[?].*)?"
-"""The complement of `normal_form.R3`: no empty segment, none that is ``.`` or ``..``. It must match, so it fails closed."""
+"""The complement of `normal_form.R3`: no segment is empty, ``.`` or ``..``. It must match, so it fails closed."""
 
 CANONICAL_HOST = "[a-z0-9._-]+"
 """A host that needs neither lower-casing nor a port taken off."""
@@ -291,8 +291,12 @@ class _Lowering:
         )
         if listener.redirect_http:
             name = f"{listener.name}-redirect"
-            yield Plain(name, self._from((*listener.path, "redirect_http")), listener.redirect_http,
-                        self._redirect(listener, name))
+            yield Plain(
+                name,
+                self._from((*listener.path, "redirect_http")),
+                listener.redirect_http,
+                self._redirect(listener, name),
+            )
 
     def _terminate(self, listener: Listener, site: Site, below: dict[str, list[tuple[str, str]]]) -> Terminate:
         assert site.certificate is not None
@@ -342,10 +346,7 @@ class _Lowering:
                 own=_any(_host_is(host) for host in hostnames) if wildcard else None,
                 normal=_normal(site.methods),
                 steps=tuple(
-                    step
-                    for rule_list in site.rule_lists
-                    for rule in rule_list.rules
-                    for step in self._steps(rule)
+                    step for rule_list in site.rule_lists for rule in rule_list.rules for step in self._steps(rule)
                 ),
                 end=Forward(
                     cluster=group.upstream.id,

@@ -67,9 +67,7 @@ def render(configuration: Configuration) -> Bundle:
     """The bundle for a model."""
     document: Json = {
         "static_resources": {
-            "listeners": [
-                _tls(one) if isinstance(one, Tls) else _plain(one) for one in configuration.listeners
-            ],
+            "listeners": [_tls(one) if isinstance(one, Tls) else _plain(one) for one in configuration.listeners],
             "clusters": [_cluster(cluster) for cluster in configuration.clusters],
         },
         "layered_runtime": {"layers": [{"name": "policyc", "static_layer": dict(_REGEX_BOUND)}]},
@@ -128,7 +126,7 @@ def _tls(listener: Tls) -> Json:
                 "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
             )
         ],
-        # By this and not by filter_chain_match, whose wildcards match any depth. No match: closed without a certificate.
+        # Not by filter_chain_match, whose wildcards match any depth. No match: closed without a certificate.
         "filter_chain_matcher": _by_server_name(listener),
         "filter_chains": [_chain(chain) for chain in listener.chains],
     }
@@ -223,7 +221,9 @@ def _plain(listener: Plain) -> Json:
 
 
 def _http(http: Http, *, secure: bool) -> Json:
-    codec = {("h2",): "HTTP2", ("http/1.1",): "HTTP1"}.get(http.protocols, "AUTO")
+    # With AUTO, a visitor who never negotiated HTTP/2 could still speak it.
+    spoken = {"h2": "HTTP2", "http/1.1": "HTTP1"}
+    codec = "AUTO" if len(http.protocols) > 1 else "".join(spoken[one] for one in http.protocols)
     return _extension(
         "envoy.filters.network.http_connection_manager",
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -349,7 +349,7 @@ def _virtual_host(host: VirtualHost) -> Json:
     if host.own is not None:
         refusals.append(_on(Not(host.own), _answer("one-label", host.source, 421)))
     end = _end(host)
-    walk = end
+    walk: Json = end
     if host.steps:
         walk = {
             "matcher": {

@@ -34,7 +34,9 @@ _SUPPORT = complete(
         ),
         Feature.NORMAL_FORM: emulated("three expressions that must match before any rule is looked at", since=OLDEST),
         Feature.FORWARDING_HEADERS: native(),
-        Feature.WILDCARD_HOSTNAME: emulated("an expression on the SNI and one on the host: Envoy's own match any depth"),
+        Feature.WILDCARD_HOSTNAME: emulated(
+            "expressions on the SNI and on the host: Envoy's own wildcards match any depth"
+        ),
         Feature.TLS_MODERN: native(),
         Feature.TLS_INTERMEDIATE: native(),
         Feature.TLS_OLD: planned(),
