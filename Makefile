@@ -27,6 +27,7 @@ lint: $(READY)
 	$(VENV)/bin/ruff check -q
 
 types: $(READY)
+	@mkdir -p $(VENV)/types && ln -sfn ../.. $(VENV)/types/policyc
 	$(VENV)/bin/basedpyright
 
 # `pip --group` reads pyproject's dependency groups; it came with pip 25.1.
