@@ -1,0 +1,47 @@
+"""PAN-OS: a transparent firewall with SSL Inbound Inspection, as XML and as set commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ...compiler.target import Target
+
+if TYPE_CHECKING:
+    from ...compiler.bundle import Bundle
+    from ...compiler.diagnostics import Rule
+    from ...compiler.features import Feature, Support
+    from ...compiler.plan import Plan
+    from .support import Settings
+
+
+class PanosTarget(Target["Settings"]):
+    """Compiles Plans for one virtual system of a firewall, or for a device group of Panorama."""
+
+    name = "panos"
+    title = "PAN-OS"
+
+    def settings_model(self) -> type[Settings]:
+        from .support import Settings
+
+        return Settings
+
+    def support(self, settings: Settings) -> Mapping[Feature, Support]:
+        from .support import support
+
+        return support(settings)
+
+    def rules(self) -> Sequence[Rule]:
+        from ...compiler.diagnostics import rules_in
+        from . import lint
+
+        return rules_in(lint)
+
+    def build(self, plan: Plan, settings: Settings, source: str) -> Bundle:
+        from .lower import lower
+        from .render import render
+
+        return render(lower(plan, settings, source), source)
+
+
+TARGET = PanosTarget()
