@@ -281,7 +281,7 @@ class Comment:
 def _shell(value: object) -> str:
     match value:
         case Comment(text):
-            return _plain(text)
+            return re.sub(r"[^ -~]", "_", text)
         case str():
             return shlex.quote(value)
         case _:

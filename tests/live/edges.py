@@ -73,6 +73,8 @@ class Edge:
             answer = ask()
         except Refused as refused:
             why = str(refused)
+        except ConnectionRefusedError as error:
+            raise AssertionError(f"{self.target} does not listen any more:\n{self.proxy.log[-2000:]}") from error
         return Outcome(answer, tuple(seen for origin in everyone for seen in origin.requests), why)
 
     def _place(self, sockets: Sequence[tuple[str, int]], ipv6: bool) -> dict[str, Any]:
