@@ -150,6 +150,7 @@ class Origin:
         connection = Connection()
         self.connections.append(connection)
         plain.settimeout(120)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream = plain
         try:
             if self._tls is not None:

@@ -71,8 +71,11 @@ class Proxy:
             return ""
         return os.pread(self._log.fileno(), 1 << 20, 0).decode(errors="replace")
 
-    def start(self) -> None:
-        """Start it and wait for its ports. Raises Missing, or DidNotStart with the log."""
+    def launch(self) -> None:
+        """Start it and do not wait. Raises Missing.
+
+        Not from a thread that ends before the proxy shall: Envoy asks Linux for a SIGTERM then (PR_SET_PDEATHSIG).
+        """
         arguments = [word.replace("{folder}", str(self.folder)) for word in _ARGUMENTS[self.target]]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # it is read after the proxy's end
         self._process = subprocess.Popen(
@@ -83,11 +86,17 @@ class Proxy:
             stderr=self._log,
             start_new_session=True,
         )
+
+    def wait(self) -> None:
+        """Wait for its ports. Raises DidNotStart with the log."""
+        process = self._process
+        if process is None:
+            raise DidNotStart(f"{self.target} was not launched")
         end = time.monotonic() + _START_TIMEOUT
         waiting = list(self.sockets)
         while waiting:
             waiting = [where for where in waiting if not _open(where)]
-            if self._process.poll() is not None or time.monotonic() > end:
+            if process.poll() is not None or time.monotonic() > end:
                 self.stop()
                 raise DidNotStart(f"{self.target} in {self.folder} did not start:\n{self.log[-4000:]}")
             time.sleep(0.02)
@@ -109,7 +118,8 @@ class Proxy:
             os.killpg(process.pid, signal.SIGKILL)
 
     def __enter__(self) -> Self:
-        self.start()
+        self.launch()
+        self.wait()
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:

@@ -54,6 +54,8 @@ class Door:
         Raises Refused when the edge ends the handshake, ssl.SSLCertVerificationError when the visitor does.
         """
         plain = socket.create_connection((self.address, self.port), TIMEOUT, (self.source, 0) if self.source else None)
+        # Without it a request waits some 40 ms for the acknowledgement of the handshake's last message.
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.trusts is None:
             return plain
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loopback.origin import Origin, Seen
-from loopback.proxy import TARGETS, Proxy, program
+from loopback.proxy import TARGETS, DidNotStart, Missing, Proxy, program
 from loopback.relocate import Relocated, relocate
 from loopback.visitor import Answer, Door, Refused
 
@@ -54,6 +54,11 @@ class Edge:
     origins: Mapping[str, Sequence[Origin]]
     trusts: Path
     """The public root, which is all that visitors trust."""
+
+    def wait(self) -> Edge:
+        """Itself, once its ports are open. Raises DidNotStart."""
+        self.proxy.wait()
+        return self
 
     def door(self, sni: str | None, listener: str = "public", *, ipv6: bool = False, **options: Any) -> Door:
         """A TLS door of a listener."""
@@ -128,7 +133,7 @@ def start_everywhere(
     """
     edges = Edges()
 
-    def start(target: str) -> Edge:
+    def prepare(target: str) -> Edge:
         program(target)
         servers = {backend: [origin.socket for origin in group] for backend, group in origins.items()}
         runtime = folder / f"{target}-run"
@@ -142,16 +147,22 @@ def start_everywhere(
         file = folder / f"{target}.yaml"
         file.write_text(relocated.text)
         built = build(file, target, folder / "build")
-        proxy = Proxy(target, built, relocated.sockets)
-        stack.enter_context(proxy)
-        return Edge(target, relocated, built, proxy, origins, trusts)
+        return Edge(target, relocated, built, Proxy(target, built, relocated.sockets), origins, trusts)
+
+    def attempt(target: str, step: Callable[[], Edge]) -> None:
+        try:
+            edges.running[target] = step()
+        except (Missing, BuildFailed, DidNotStart) as error:
+            edges.running.pop(target, None)
+            edges.failed[target] = error
 
     with ThreadPoolExecutor() as pool:
-        starting = {target: pool.submit(start, target) for target in TARGETS}
-    for target, future in starting.items():
-        error = future.exception()
-        if isinstance(error, Exception):
-            edges.failed[target] = error
-        else:
-            edges.running[target] = future.result()
+        preparing = {target: pool.submit(prepare, target) for target in TARGETS}
+    for target, future in preparing.items():
+        attempt(target, future.result)
+    for edge in edges.running.values():
+        stack.callback(edge.proxy.stop)
+        edge.proxy.launch()
+    for target, edge in list(edges.running.items()):
+        attempt(target, edge.wait)
     return edges
