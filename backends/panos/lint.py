@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ...compiler.certificates import issued_by
 from ...compiler.diagnostics import Diagnostic, Location, Path, Severity, rule
-from ...compiler.plan import Backend, BackendTls, Certificate, Deny, Plan, Rule, Site, Upstream
+from ...compiler.plan import Backend, BackendTls, Certificate, Deny, Plan, Rule, Site, Socket, Upstream
 from .lower import (
     URL_LENGTH,
     Destination,
@@ -19,7 +19,6 @@ from .lower import (
     inexpressible,
     legs,
     lower,
-    site_addresses,
     urls_of,
 )
 from .support import Settings
@@ -324,9 +323,11 @@ def passthrough_shares_address(plan: Plan, settings: Settings) -> Iterator[Diagn
     ## Targets
     PAN-OS. The proxies route by the SNI to different servers.
     """
+    told: set[Path] = set()
     for at in destinations(legs(plan, settings)):
         passed, decrypted = at.read(Reading.PASSED), at.read(Reading.DECRYPTED)
-        if passed and decrypted:
+        if passed and decrypted and passed[0].path not in told:
+            told.add(passed[0].path)
             yield passthrough_shares_address.found(
                 f"at {_socket(at)}, visitors choose by the SNI whether they are inspected",
                 Location(passed[0].path, "passes through undecrypted", of="key"),
@@ -411,32 +412,35 @@ def destination_nat_needed(plan: Plan, settings: Settings) -> Iterator[Diagnosti
     ## Targets
     PAN-OS.
     """
-    for listener in plan.listeners if settings.edge else ():
-        ports = {socket.port for socket in listener.binds}
-        for site in listener.sites:
-            servers = [server.socket for backend in backends_of(site) for server in backend.servers]
-            addresses = site_addresses(site)
-            if not (ports - {server.port for server in servers}) and set(addresses) <= {
-                server.address for server in servers
-            }:
-                continue
-            reached = ", ".join(f"{address} port {port}" for address in addresses for port in sorted(ports))
-            translated = bool(site.public_addresses)
-            yield destination_nat_needed.found(
-                "destination NAT must lead visitors to the server; policyc does not write it"
+    visited: dict[str, tuple[Site, list[Socket]]] = {}
+    for leg in legs(plan, settings) if settings.edge else ():
+        for site in leg.sites:
+            visited.setdefault(site.name, (site, []))[1].extend(leg.sockets)
+    for site, sockets in visited.values():
+        servers = [server.socket for backend in backends_of(site) for server in backend.servers]
+        elsewhere = [socket for socket in dict.fromkeys(sockets) if socket not in servers]
+        if not elsewhere:
+            continue
+        translated = bool(site.public_addresses)
+        yield destination_nat_needed.found(
+            "destination NAT must lead visitors to the server; policyc does not write it"
+            if translated
+            else "visitors come to the server's own address on a port that the server does not have",
+            Location((*site.path, "public_addresses") if translated else site.path, of="key"),
+            target=_TARGET,
+            notes=[f"visitors come to {_list(elsewhere)}; the server is {_list(servers)}"],
+            help=[
+                "check that the rule exists; policyc's rules match the address before NAT and the zone after it"
                 if translated
-                else "visitors come to the server's own address on a port that the server does not have",
-                Location((*site.path, "public_addresses") if translated else site.path, of="key"),
-                target=_TARGET,
-                notes=[f"visitors come to {reached}; the server is {', '.join(str(server) for server in servers)}"],
-                help=[
-                    "check that the rule exists; policyc's rules match the address before NAT and the zone after it"
-                    if translated
-                    else f"name the `public_addresses` of `{site.name}`, and have destination NAT on the firewall"
-                ],
-                severity=None if translated else Severity.ERROR,
-                sites=[site.name],
-            )
+                else f"name the `public_addresses` of `{site.name}`, and have destination NAT on the firewall"
+            ],
+            severity=None if translated else Severity.ERROR,
+            sites=[site.name],
+        )
+
+
+def _list(sockets: list[Socket]) -> str:
+    return ", ".join(str(socket) for socket in sockets)
 
 
 @rule("loopback-backend", Severity.WARNING)

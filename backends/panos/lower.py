@@ -157,6 +157,10 @@ class Configuration:
 
 # --- names and descriptions -----------------------------------------------------------------------------------
 
+_ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
+_MISREAD = re.compile(r"[^ !#-&(->@-\[\]-~]")
+_SEPARATORS = str.maketrans(".:/", "---")
+
 
 def object_name(limit: int, *parts: str) -> str:
     """A legal name made of `parts`, the same one always, and never the same for other parts.
@@ -178,23 +182,25 @@ def certificate_name(policy: str, label: str, leaf: Certificate) -> str:
 
 
 def _clean(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "-", text)
+    return _ILLEGAL.sub("-", text)
 
 
 def _spelled(address: object) -> str:
     """An address or network without dots, colons and slashes; no two become the same, as `:` and `.` never mix."""
-    return re.sub(r"[.:/]", "-", str(address))
+    return str(address).translate(_SEPARATORS)
 
 
 def _describe(source: str, paths: Iterable[Path], limit: int) -> str:
     """``policy.yaml: sites.a, sites.b``. On the command line ``?`` asks for help and ``"`` ends a value: both go."""
-    places = [format_path(path) for path in dict.fromkeys(paths)]
-    text = source + ": " + ", ".join(places)
-    shown = len(places)
-    while len(text) > limit and shown:
-        shown -= 1
-        text = source + ": " + "".join(f"{place}, " for place in places[:shown]) + f"and {len(places) - shown} more"
-    return re.sub(r"[^ !#-&(->@-\[\]-~]", "_", text)[:limit]
+    places = list(dict.fromkeys(paths))
+    text = source[: limit // 2] + ": "
+    for index, path in enumerate(places):
+        place = format_path(path) + (", " if index < len(places) - 1 else "")
+        if len(text) + len(place) + len("and 100000 more") > limit:
+            text += f"and {len(places) - index} more"
+            break
+        text += place
+    return _MISREAD.sub("_", text)
 
 
 # --- what goes through the firewall ---------------------------------------------------------------------------

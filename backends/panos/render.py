@@ -22,6 +22,8 @@ from .support import Settings
 Node = Mapping[str, "str | tuple[str, ...] | Node"]
 """An element's children: a text, members, or children again. No children: an empty element."""
 
+_WORD = re.compile(r"[A-Za-z0-9._/:-]+")
+_MISREAD = re.compile(r"[^ !#->@-\[\]-~]")
 _DEVICE = "localhost.localdomain"  # what PAN-OS calls itself in its own configuration [SPEC]
 
 
@@ -258,12 +260,12 @@ def _commands(node: Node) -> Iterator[str]:
 
 
 def _word(text: str) -> str:
-    return text if re.fullmatch(r"[A-Za-z0-9._/:-]+", text) else _quoted(text)
+    return text if _WORD.fullmatch(text) else _quoted(text)
 
 
 def _quoted(text: str) -> str:
     # How the command line escapes a quotation mark is not documented; nothing that gets here holds one.
-    if not re.fullmatch(r"[^\x00-\x1f\"\\?\x7f-\U0010ffff]*", text):
+    if _MISREAD.search(text):
         raise ValueError(f"not for the command line: {text!r}")
     return f'"{text}"'
 

@@ -1,0 +1,3 @@
+"""What only nginx gets wrong."""
+
+from __future__ import annotations

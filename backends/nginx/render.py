@@ -1,0 +1,183 @@
+"""The parts of an `nginx.conf` → text. Every expression of the templates is quoted here, by its type."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ...compiler.bundle import Bundle, KeyFile
+from ...compiler.diagnostics import format_path
+from ...compiler.plan import Hostname
+from .lower import Configuration, Expression, Key, Map, Value, Variable, wildcard_expression
+
+_WORD_LIMIT = 4000
+_DOLLAR = "${policyc_dollar}"
+_SPECIAL_KEYS = frozenset({"default", "hostnames", "include", "volatile"})
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text in a place where nginx looks for variables: a ``$`` in it is taken from one."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Texts and variables, one after the other, in one word."""
+
+    parts: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """A word without quotes, for flags and times: letters, digits and ``_:./=@+-[]`` only."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """The rest of a comment's line."""
+
+    text: str
+
+
+def quote(value: object) -> str:
+    """A value as one word of `nginx.conf`, so that it is nothing else there. Raises ValueError where it cannot be.
+
+    A plain text with ``$`` is refused: whether nginx looks for variables depends on the place (`Text`).
+    """
+    match value:
+        case bool():
+            raise ValueError("a truth value is not a word")
+        case int() | IPv4Network() | IPv6Network():
+            return str(value)
+        case Variable(name):
+            return f"${name}"
+        case Bare(text):
+            if not text or not all(c.isascii() and (c.isalnum() or c in "_:./=@+-[]") for c in text):
+                raise ValueError(f"{text!r} is not a bare word")
+            return text
+        case Comment(text):
+            return "".join(c if c.isprintable() else " " for c in text)
+        case Expression(text):
+            return _quoted("~" + text)
+        case Key(text):
+            return _quoted("\\" + text if text in _SPECIAL_KEYS or text[:1] in "~\\" else text)
+        case Hostname():
+            return _quoted("~" + wildcard_expression(value)) if value.wildcard else _quoted(value.name)
+        case Text(text):
+            return _quoted(text).replace("$", _DOLLAR)
+        case Joined(parts):
+            return '"' + "".join(_part(part) for part in parts) + '"'
+        case str():
+            if "$" in value:
+                raise ValueError(f"{value!r}: a plain word has no $")
+            return _quoted(value)
+        case _:
+            raise ValueError(f"no way to write a {type(value).__name__}")
+
+
+def _part(value: Value) -> str:
+    return f"${{{value.name}}}" if isinstance(value, Variable) else quote(value)[1:-1]
+
+
+def _quoted(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"{text!r} holds a character that cannot be printed")
+    # nginx reads \t, \r and \n in any word, quoted or not, so every backslash is doubled.
+    word = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if len(word.encode()) > _WORD_LIMIT:
+        raise ValueError("a word over nginx's limit of 4096 bytes")
+    return word
+
+
+def render(configuration: Configuration, source: str) -> Bundle:
+    """The target's files. `source` is the policy's name for comments."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        undefined=StrictUndefined,
+        finalize=quote,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+        autoescape=False,  # noqa: S701  # `quote` does it
+    )
+
+    def milliseconds(value: int) -> Bare:
+        return Bare(f"{value}ms")
+
+    def place(path: tuple[str | int, ...]) -> Comment:
+        return Comment(f"{source}: {format_path(path)}" if path else source)
+
+    # Jinja2's own types allow its built-in filters only.
+    filters: dict[str, Any] = environment.filters
+    filters.update(
+        bare=Bare, text=Text, joined=Joined, variable=Variable, ms=milliseconds, comment=Comment, place=place
+    )
+    text = environment.get_template("nginx.conf.j2").render(c=configuration, sizes=_sizes(configuration))
+    files = {"nginx.conf": text.encode()}
+    keys: list[KeyFile] = []
+    for certificate in configuration.certificates:
+        files[f"certs/{certificate.name}.pem"] = "".join(one.pem for one in certificate.chain).encode()
+        keys.append(KeyFile(f"certs/{certificate.name}.key", certificate.key_file, certificate.key_as_written))
+    for anchors in configuration.anchors:
+        files[f"ca/{anchors.name}.pem"] = "".join(one.pem for one in anchors.certificates).encode()
+    return Bundle(
+        files=files,
+        keys=tuple(keys),
+        check=("nginx", "-t", "-p", "{folder}/", "-c", "{folder}/nginx.conf"),
+        run=("nginx", "-p", "{folder}/", "-c", "{folder}/nginx.conf"),
+        install="It keeps its pid and temporary files in this folder.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """nginx's hashes, large enough for every name: it refuses or complains otherwise."""
+
+    names: int
+    name_bucket: int
+    keys: int
+    key_bucket: int
+    variables: int
+    variable_bucket: int
+
+
+def _sizes(configuration: Configuration) -> _Sizes:
+    names = [
+        host.name
+        for part in (*(server for one in configuration.listeners for server in one.servers), *configuration.redirects)
+        for host in part.names
+    ]
+    maps = (*configuration.maps, *(configuration.tcp.maps if configuration.tcp else ()))
+    keys = [key.text for block in maps if isinstance(block, Map) for key, _ in block.cases if isinstance(key, Key)]
+    variables = [block.name for block in maps]
+    return _Sizes(
+        *(_hash_size(names), _bucket_size(names)),
+        *(_hash_size(keys), _bucket_size(keys)),
+        *(_hash_size(variables), _bucket_size(variables)),
+    )
+
+
+def _hash_size(names: Collection[str]) -> int:
+    size = 1024
+    while size < 2 * len(names):
+        size *= 2
+    return size
+
+
+def _bucket_size(names: Iterable[str]) -> int:
+    # Two of the longest, each with a pointer and its length, and the pointer that ends the bucket.
+    wanted = 2 * (max(map(len, names), default=0) + 24) + 8
+    size = 128
+    while size < wanted:
+        size *= 2
+    return size

@@ -1,0 +1,106 @@
+"""What open source nginx can do.
+
+Measured with 1.22.1 (Debian) and 1.29.8; facts on other versions are from nginx's CHANGES.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from ...compiler.features import Feature, complete, emulated, impossible, native, planned
+from ...schemas.target import TargetSettings, Version
+
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/+@-]*$")]
+
+
+class Settings(TargetSettings):
+    """Version of nginx, and where things lie on its machine."""
+
+    version: Version = "1.22"
+    """The version of nginx, quoted: 1.20 to 1.29."""
+    system_ca: AbsolutePath = "/etc/ssl/certs/ca-certificates.crt"
+    """The machine's own store of CAs, one PEM file, for `ca: system`."""
+    stream_module: AbsolutePath | None = None
+    """`ngx_stream_module.so`, where nginx has it as a module to load (Debian); needed for `decrypt: false`."""
+    runtime_dir: AbsolutePath = "/run/nginx"
+    """An existing folder that only nginx can enter, for the sockets between its TCP and its HTTP part.
+
+    Used where a listener passes some sites through and decrypts others.
+    """
+
+
+_CHANGES = "https://nginx.org/en/CHANGES"
+
+SUPPORT = complete(
+    {
+        Feature.SNI_REFUSAL: native(since="1.19.4", reason="no `ssl_reject_handshake` before", link=_CHANGES),
+        Feature.HOST_CHECK: emulated("a map from SNI to site, compared in each site's server"),
+        Feature.NORMAL_FORM: emulated("a map on the raw request target"),
+        Feature.FORWARDING_HEADERS: native(),
+        Feature.WILDCARD_HOSTNAME: emulated("regular expressions: nginx's own wildcards match any depth"),
+        Feature.TLS_MODERN: native(),
+        Feature.TLS_INTERMEDIATE: native(),
+        Feature.TLS_OLD: planned(),
+        Feature.TLS_VERSIONS: native(),
+        Feature.HTTP2: native(),
+        Feature.HTTP_REDIRECT: native(),
+        Feature.TRUSTED_PROXIES: planned(),
+        Feature.SEVERAL_LISTENERS: native(),
+        Feature.PASSTHROUGH: native(),
+        Feature.VERIFY_FULL: native(),
+        Feature.VERIFY_CHAIN: emulated(
+            "OpenSSL's own verification by `proxy_ssl_conf_command`; nginx's always looks at the name", since="1.19.4"
+        ),
+        Feature.VERIFY_NONE: native(),
+        Feature.PLAINTEXT_BACKEND: native(),
+        Feature.SYSTEM_CA: native(),
+        Feature.BACKEND_CRL: planned(),
+        Feature.BACKEND_PIN: impossible("nginx cannot compare a backend's certificate with a fingerprint"),
+        Feature.BACKEND_CLIENT_CERTIFICATE: planned(),
+        Feature.BACKEND_MIN_TLS: native(),
+        Feature.WILDCARD_SERVER_NAME: planned(),
+        Feature.SEVERAL_SERVERS: native(),
+        Feature.SERVER_WEIGHT: native(),
+        Feature.BACKUP_SERVER: native(),
+        Feature.BALANCE_LEAST_CONNECTIONS: native(),
+        Feature.BALANCE_SOURCE_HASH: native(),
+        Feature.HEALTH_CHECK: impossible(
+            "open source nginx has no active health checks",
+            link="https://nginx.org/en/docs/http/ngx_http_upstream_hc_module.html",
+            help="remove it, or accept the finding: `fall` failed requests then take a server out for `interval`",
+        ),
+        Feature.TIMEOUTS: native(),
+        Feature.BACKEND_HTTP2: planned(),
+        Feature.HOST_HEADER: native(),
+        Feature.MATCH_PATH: native(),
+        Feature.MATCH_PATH_REGEX: native(),
+        Feature.MATCH_METHOD: native(),
+        Feature.MATCH_HEADER: native(
+            since="1.23", reason="nginx sees only the first of several lines of one header before", link=_CHANGES
+        ),
+        Feature.MATCH_HEADER_REGEX: planned(),
+        Feature.MATCH_QUERY: planned(),
+        Feature.MATCH_SOURCE: native(),
+        Feature.MATCH_HOST: native(),
+        Feature.ALLOW: native(),
+        Feature.DENY: native(),
+        Feature.REDIRECT: planned(),
+        Feature.RATE_LIMIT: planned(),
+        Feature.LIMIT_BODY: planned(),
+        Feature.REQUEST_HEADERS: planned(),
+        Feature.RESPONSE_HEADERS: planned(),
+        Feature.LOG_LABEL: planned(),
+        Feature.ROUTES: planned(),
+        Feature.CLIENT_AUTH: planned(),
+        Feature.SCAN: impossible("nginx has no threat engine"),
+        Feature.EXTRA_METHODS: planned(),
+        Feature.WEBSOCKET: planned(),
+        Feature.ENCODED_SLASH: planned(),
+        Feature.ENCODED_RESERVED: planned(),
+        Feature.PATH_PARAMS: planned(),
+        Feature.EMPTY_SEGMENTS: planned(),
+        Feature.STRICT_SEGMENT_END: planned(),
+    }
+)
