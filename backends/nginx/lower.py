@@ -100,7 +100,7 @@ class Geo:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server of an upstream. With `max_fails` 0 no failure takes it out, else that many do for `fail_timeout` seconds."""
+    """A server of an upstream. With `max_fails` 0 no failure takes it out, else that many do for `fail_timeout` seconds."""  # noqa: E501
 
     address: str
     weight: int
