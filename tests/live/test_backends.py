@@ -90,7 +90,7 @@ def inners(certificates: Certificates) -> dict[str, Inner]:
             [one("chain-expired", pki.leaf([NAME], internal, start=-30, days=10))], {"verify": "chain"}
         ),
         "tls12-too-old": Inner([good("tls12-too-old", max_version=ssl.TLSVersion.TLSv1_2)], {"min_version": "1.3"}),
-        "plain-instead": Inner([Origin("plain-instead")]),
+        "no-tls": Inner([Origin("no-tls")], more={"timeouts": {"connect": "1s"}}),
         # The same server as `shared`, under a name or an anchor that it does not satisfy: a connection that `shared`
         # opened must never be taken for it.
         "shared-wrong-name": Inner([shared], {"server_name": "else.internal"}),
@@ -115,7 +115,7 @@ ACCEPTED = (
 REFUSED = (
     *("other-ca", "public-ca", "wrong-name", "public-name", "expired", "not-yet-valid", "self-signed"),
     *("not-its-anchor", "missing-intermediate", "for-clients", "deep-wildcard", "chain-other-ca", "chain-expired"),
-    *("tls12-too-old", "plain-instead", "both-bad", "down"),
+    *("tls12-too-old", "both-bad", "down"),
 )
 
 
@@ -180,9 +180,17 @@ def test_refused(edge: Edge, backend: str) -> None:
     assert time.monotonic() - begin < QUICK
     assert outcome.status in FAILED, str(outcome)
     assert outcome.arrived == ()
-    # Not a byte inside TLS; a plain server sees the ClientHello of the connection that it breaks.
-    if backend != "plain-instead":
-        assert b"".join(origin.received for origin in edge.origins[backend]) == b""
+    assert b"".join(origin.received for origin in edge.origins[backend]) == b""
+
+
+def test_a_server_that_speaks_no_tls_hears_no_request(edge: Edge) -> None:
+    """It does not even close the connection: the time for connecting must end it."""
+    begin = time.monotonic()
+    _, outcome = get(edge, "no-tls", target="/secret")
+    assert time.monotonic() - begin < QUICK + 1
+    assert outcome.status in {*FAILED, 504}, str(outcome)
+    assert outcome.arrived == ()
+    assert b"secret" not in bytes_at(edge, "no-tls")
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,7 @@ def test_http2_is_not_spoken_where_it_is_not_offered(edge: Edge) -> None:
 _SUITE = "ECDHE-ECDSA-AES128-GCM-SHA256"
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")  # old versions must be tried
 @pytest.mark.parametrize(
     ("listener", "low", "high", "ciphers", "spoken"),
     [
