@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -45,8 +46,12 @@ PLAIN_SEGMENTS = r"(?:/(?:[^/?.]|[.][^/?.]|[.][.][^/?])[^/?]*)*/?(?:[?].*)?"
 CANONICAL_HOST = "[a-z0-9._-]+"
 """A host that needs neither lower-casing nor a port taken off."""
 
-_ALTERNATION_LENGTH = 4000
-"""One expression for many paths is a single pass over the path; beyond this length a second one begins."""
+MAX_PROGRAM_SIZE = 10_000
+"""Instructions of one RE2 program. Envoy's own bound of 100 is less than one long path; RE2's, about 460,000, would let
+one request cost a second."""
+
+_PIECE = MAX_PROGRAM_SIZE // 2
+"""Many paths are one expression, and so a single pass over the path, up to this size; then a second one begins."""
 
 
 # --- the model ------------------------------------------------------------------------------------------------
@@ -103,14 +108,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """To a cluster. `host` is the visitor's host where it can only be one; `host_header` is sent instead of it."""
+    """To a cluster. `host` is the visitor's host where it can only be one; `host_header` is sent instead of it.
+
+    Where a connection fails, `primaries - 1` other servers and then each of the `backups` are tried.
+    """
 
     cluster: str
     host: str | None
     host_header: str | None
     by_source: bool
     timeouts: Timeouts
-    retries: int
+    primaries: int
+    backups: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +363,8 @@ class _Lowering:
                     host_header=backend.host_header,
                     by_source=backend.balance is Balance.SOURCE_HASH,
                     timeouts=backend.timeouts,
-                    retries=len(backend.servers) - 1,
+                    primaries=sum(not server.backup for server in backend.servers),
+                    backups=sum(server.backup for server in backend.servers),
                 ),
             )
 
@@ -505,18 +515,36 @@ def _condition(condition: Condition) -> Test:
 
 
 def _paths(paths: Sequence[PathMatcher]) -> Iterable[Test]:
-    """One alternation for many matchers, in pieces of bounded length."""
     piece: list[str] = []
+    size = 0
     for matcher in paths:
-        if piece and sum(map(len, piece)) + len(matcher.expression) > _ALTERNATION_LENGTH:
+        size += program_size(matcher.expression)
+        if piece and size > _PIECE:
             yield _path_is(piece)
-            piece = []
+            piece, size = [], program_size(matcher.expression)
         piece.append(matcher.expression)
     yield _path_is(piece)
 
 
 def _path_is(expressions: Sequence[str]) -> Test:
     return Match(":path", f"(?:{'|'.join(expressions)})(?:[?].*)?")
+
+
+_ATOM = re.compile(r"(\\x..|\\.|\[\^?\]?(?:\\.|[^]\\])*\]|.)(?:\{(\d+)(?:,(\d*))?\})?", re.DOTALL)
+
+
+def program_size(expression: str) -> int:
+    """At least as many instructions as RE2 (2025-11) compiles an expression of the Plan to.
+
+    Measured: one for an ASCII character, up to ten and one for each range for a negated class; a repetition repeats
+    them. Only characters and classes are ever repeated by a number.
+    """
+    total = 20
+    for match in _ATOM.finditer(expression):
+        atom, low, high = match[1], match[2], match[3]
+        cost = 10 + len(atom) if atom[0] in "[." else 2 * len(atom.encode())
+        total += cost * max(int(low or 1), int(high or 1))
+    return total
 
 
 def _any(tests: Iterable[Test]) -> Test:

@@ -13,6 +13,7 @@ from ...compiler.bundle import Bundle
 from ...compiler.plan import Balance, Health, Server, Socket
 from .lower import (
     CANONICAL_HOST,
+    MAX_PROGRAM_SIZE,
     PLAIN_HOST,
     SOURCE_HEADER,
     UPGRADE_HEADER,
@@ -49,8 +50,10 @@ _BALANCES = {
     Balance.SOURCE_HASH: "MAGLEV",
 }
 
-# RE2 gives up at about 350,000 instructions by itself (8 MiB); Envoy's own default of 100 is less than one long path.
-_REGEX_BOUND = {"re2.max_program_size.error_level": 400_000, "re2.max_program_size.warn_level": 400_000}
+_REGEX_BOUND: Json = {
+    "re2.max_program_size.error_level": MAX_PROGRAM_SIZE,
+    "re2.max_program_size.warn_level": MAX_PROGRAM_SIZE,
+}
 
 _LOWER_HOST = "policyc.lower_host"
 _LOWER_HOST_CODE = """\
@@ -70,7 +73,7 @@ def render(configuration: Configuration) -> Bundle:
             "listeners": [_tls(one) if isinstance(one, Tls) else _plain(one) for one in configuration.listeners],
             "clusters": [_cluster(cluster) for cluster in configuration.clusters],
         },
-        "layered_runtime": {"layers": [{"name": "policyc", "static_layer": dict(_REGEX_BOUND)}]},
+        "layered_runtime": {"layers": [{"name": "policyc", "static_layer": _REGEX_BOUND}]},
     }
     text = json.dumps(document, indent=1, ensure_ascii=True) + "\n"
     return Bundle(
@@ -439,27 +442,11 @@ def _to_https(port: int) -> Json:
 
 def _forward(forward: Forward, host: str | None) -> Json:
     timeouts = forward.timeouts
-    retries: Json = {"num_retries": 0, "per_try_idle_timeout": _milliseconds(timeouts.response)}
-    if forward.retries:
-        retries = {
-            # Before a byte of the request was sent, and never to the same server again.
-            "retry_on": "connect-failure",
-            "num_retries": forward.retries,
-            "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.001s"},
-            "retry_host_predicate": [
-                _extension(
-                    "envoy.retry_host_predicates.previous_hosts",
-                    "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
-                )
-            ],
-            "host_selection_retry_max_attempts": 20,
-            "per_try_idle_timeout": _milliseconds(timeouts.response),
-        }
     route: Json = {
         "cluster": forward.cluster,
         "timeout": "0s",
         "idle_timeout": _milliseconds(max(timeouts.response, timeouts.idle)),
-        "retry_policy": retries,
+        "retry_policy": _retries(forward),
     }
     rewritten = forward.host_header or host
     if rewritten is not None:
@@ -469,6 +456,34 @@ def _forward(forward: Forward, host: str | None) -> Json:
     return {
         "route": route,
         "request_headers_to_add": [_header("X-Forwarded-Host", host if host is not None else "%REQ(:AUTHORITY)%")],
+    }
+
+
+def _retries(forward: Forward) -> Json:
+    """Before a byte of the request was sent, and never to the same server again."""
+    out: Json = {
+        "num_retries": forward.primaries + forward.backups - 1,
+        "per_try_idle_timeout": _milliseconds(forward.timeouts.response),
+    }
+    if not out["num_retries"]:
+        return out
+    if forward.primaries and forward.backups:
+        out["retry_priority"] = _extension(
+            "envoy.retry_priorities.previous_priorities",
+            "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+            update_frequency=forward.primaries,
+        )
+    return {
+        **out,
+        "retry_on": "connect-failure",
+        "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.001s"},
+        "retry_host_predicate": [
+            _extension(
+                "envoy.retry_host_predicates.previous_hosts",
+                "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+            )
+        ],
+        "host_selection_retry_max_attempts": 20,
     }
 
 

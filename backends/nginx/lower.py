@@ -297,6 +297,7 @@ def _digest(text: str) -> str:
 
 _BAD_HOST = Variable("policyc_bad_host")
 _BAD_FORM = "policyc_bad_form"
+_BAD_CONNECTION = Variable("policyc_bad_connection")
 _PARENT = Variable("policyc_sni_parent")
 _HOST = Variable("host")
 
@@ -323,18 +324,17 @@ def _form_variable(methods: tuple[str, ...]) -> Variable:
 
 
 def _form_check(path: Path, methods: tuple[str, ...]) -> Map:
-    """Method, normal form, Upgrade and Connection in one expression that must match."""
     method = "|".join(escape_text(name) for name in methods)
-    # No space passes F1, so that the blank behind the target stands where it is meant to.
-    expression = (
-        rf"^(?:{method}) (?=(?:{F2_PCRE}) )(?!(?:{R3}) )(?:{F1_PCRE}) [|]"
-        r"(?i:[ \t,]|(?:close|keep-alive|te|upgrade)(?=[ \t,]|\z))*+\z"
-    )
-    source = (
-        *(Variable("request_method"), " ", Variable("request_uri"), " ", Variable("http_upgrade")),
-        *("|", Variable("http_connection")),
-    )
-    return Map(path, source, _form_variable(methods).name, "1", ((Expression(expression), ""),))
+    expression = rf"^(?:{method}) (?=(?:{F2_PCRE})\z)(?!(?:{R3})\z)(?:{F1_PCRE})\z"
+    source = (Variable("request_method"), " ", Variable("request_uri"))
+    return Map(path, source, _form_variable(methods).name, "1", ((Expression(expression), _BAD_CONNECTION),))
+
+
+def _connection_check() -> Map:
+    """No Upgrade, and a Connection that names no header."""
+    expression = r"^[|](?i:[ \t,]|(?:close|keep-alive|te|upgrade)(?=[ \t,]|\z))*+\z"
+    source = (Variable("http_upgrade"), "|", Variable("http_connection"))
+    return Map((), source, _BAD_CONNECTION.name, "1", ((Expression(expression), ""),))
 
 
 # --- rules ------------------------------------------------------------------------------------------------------
@@ -630,6 +630,7 @@ def lower(plan: Plan, settings: Settings) -> Configuration:
         keepalive_local=version >= (1, 29, 7),
         maps=(
             _first_checks(),
+            _connection_check(),
             *(_form_check(path, names) for names, path in sorted(methods.items())),
             *_once(rules.blocks),
             *sites,

@@ -23,7 +23,11 @@ TARGETS = tuple(name for name in ("haproxy", "nginx", "envoy") if name in _REGIS
 
 _ARGUMENTS = {
     "haproxy": ("-f", "haproxy.cfg"),
-    "nginx": ("-p", "{folder}/", "-c", "{folder}/nginx.conf", "-g", "daemon off;"),
+    # Started by root, its workers would be another user, who cannot enter a tester's folders.
+    "nginx": (
+        *("-p", "{folder}/", "-c", "{folder}/nginx.conf"),
+        *("-g", "daemon off;" + (" user root;" if os.geteuid() == 0 else "")),
+    ),
     "envoy": ("-c", "envoy.json", "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"),
 }
 _START_TIMEOUT = 20
