@@ -30,6 +30,8 @@ class Bundle:
     keys: tuple[KeyFile, ...] = ()
     executable: frozenset[str] = frozenset()
     check: tuple[str, ...] = ()
+    check_says: str = ""
+    """What `check` prints once it has taken the configuration, where its exit status tells of this machine as well."""
     run: tuple[str, ...] = ()
     install: str = ""
     """One or two lines for README.txt: how to put it into use."""

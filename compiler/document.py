@@ -116,13 +116,15 @@ class SourceFile:
         node, best = self.root, Span(self.name, 1, 1, 2)
         for depth, part in enumerate(path):
             entry = self._entry(node, part)
+            if entry is None and part == 0:
+                continue  # a list that is written as its only element
             if entry is None:
                 break
             numbers, node = entry
             last = depth == len(path) - 1
             keyed = len(numbers) == _MAPPING_ENTRY
             # A container is best shown by its key; "value" asks for it only where it is a scalar.
-            take_key = keyed and (not last or of_key or isinstance(node, dict | list))
+            take_key = keyed and ((last and of_key) or isinstance(node, dict | list))
             line, column, end = numbers[:3] if take_key or not keyed else numbers[3:]
             best = Span(self.name, line + 1, column + 1, self._end(line, column, end))
         return best

@@ -76,7 +76,8 @@ def native_check(bundle: Bundle) -> Result:
         )
         text = (done.stdout + done.stderr).decode(errors="replace").replace(folder + "/", "")
         lines = tuple(Line(line, _source(bundle, line)) for line in text.splitlines() if line.strip())
-    return Result(done.returncode == 0, throwaway, lines)
+    accepted = done.returncode == 0 or (bundle.check_says != "" and bundle.check_says in text)
+    return Result(accepted, throwaway, lines)
 
 
 def _put(folder: str, path: str, data: bytes) -> None:

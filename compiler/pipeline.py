@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -76,11 +76,20 @@ def examine(
         for name in chosen:
             if ("targets", name) not in broken:
                 findings += lint.lint_target(loaded.plan, targets[name], settings_for(loaded, targets[name]))
-        judged = judge(findings, loaded.policy.accept, moment.date(), set(chosen), list(lint.every_rule(targets)))
+        known = _known_findings(targets, chosen, {entry.finding for entry in loaded.policy.accept})
+        judged = judge(findings, loaded.policy.accept, moment.date(), set(chosen), known)
     else:
         judged = Judged(findings, [])
     judged.standing.sort(key=lambda finding: _order(loaded.document, finding))
     return judged
+
+
+def _known_findings(
+    targets: Mapping[str, Target[TargetSettings]], chosen: Sequence[str], accepted: Set[str]
+) -> Collection[str]:
+    """The names of all findings. The other targets are loaded only where an accepted one may be theirs."""
+    known = lint.every_rule({name: targets[name] for name in chosen})
+    return known if accepted <= known.keys() else lint.every_rule(targets)
 
 
 def _order(document: Document, finding: Diagnostic) -> tuple[int, int, int, int, str, str]:

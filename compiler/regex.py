@@ -17,7 +17,7 @@ _SETS = {
     "s": frozenset("\t\n\f\r "),
 }
 _PRINTABLE = frozenset(map(chr, range(0x20, 0x7F)))
-_REPEAT = re.compile(r"\{(\d{1,4})(,(\d{0,4}))?\}")
+_REPEAT = re.compile(r"\{([0-9]{1,4})(,([0-9]{0,4}))?\}")
 _MAX_REPEAT = 1000  # RE2's own bound
 
 

@@ -7,6 +7,7 @@ hangs on it; a build with such a finding writes nothing.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import TypeVar
@@ -58,7 +59,7 @@ from .plan import (
     Verify,
 )
 from .tls_profiles import ciphers_for, profile
-from .validate import UNKNOWN_NAME, nearest
+from .validate import INVALID_VALUE, UNKNOWN_NAME, nearest
 
 BAD_CERTIFICATE = declare(
     "unusable-certificate",
@@ -155,6 +156,8 @@ EMPTY_TLS_RANGE = declare(
 SYSTEM_CA = "system"
 
 _PROTOCOL_HTTP2 = "h2"
+_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?\Z")
+_REQUEST_PATH = re.compile(r"/([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2}){0,2000}\Z")
 _T = TypeVar("_T")
 
 
@@ -323,7 +326,22 @@ class _Resolver:
                     help=["or write the name itself"],
                 )
             )
+        if host_header is not None and not _HOST.match(host_header):
+            self.findings.append(
+                INVALID_VALUE.found(
+                    f"`{host_header}` is not a Host: write `preserve`, `server_name`, or a name, maybe with a port",
+                    (*path, "host_header"),
+                )
+            )
         health = backend.health
+        if health and not _REQUEST_PATH.match(health.path):
+            self.findings.append(
+                INVALID_VALUE.found(
+                    f"`{health.path}` is not the path of a request: begin with `/`, and write a space, a quote or another "
+                    "character that a URL does not have as its percent triplets",
+                    (*path, "health", "path"),
+                )
+            )
         return Backend(
             name=name,
             path=path,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from ..schemas.target import TargetSettings
 from .bundle import Bundle
 from .diagnostics import Rule
-from .features import Feature, Support
+from .features import Feature, Support, complete
 from .plan import Plan
 
 GROUP = "policyc.backends"
@@ -46,7 +46,71 @@ class Target(ABC, Generic[S]):
         """The output for a plan without unaccepted errors. `source` is the policy's name for comments."""
 
 
-def installed_targets() -> dict[str, Target[TargetSettings]]:
-    """Every installed target by name, in alphabetical order."""
-    found = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
-    return {entry.name: entry.load() for entry in found}
+class UnusableTarget(Exception):
+    """A plug-in that is installed and cannot be used. The text is for the user: what is wrong, whose it is, what to do."""
+
+
+class InstalledTargets(Mapping[str, Target[TargetSettings]]):
+    """Targets by name, in alphabetical order. Each is loaded when it is asked for, and not to know that it exists.
+
+    So a plug-in that is broken is in nobody's way who does not use it. To ask for it raises `UnusableTarget`.
+    """
+
+    def __init__(self, entries: Iterable[EntryPoint]) -> None:
+        self._entries: dict[str, list[EntryPoint]] = {}
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            self._entries.setdefault(entry.name, []).append(entry)
+        self._loaded: dict[str, Target[TargetSettings]] = {}
+
+    def __getitem__(self, name: str) -> Target[TargetSettings]:
+        if name not in self._loaded:
+            self._loaded[name] = _load(name, self._entries[name])
+        return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def installed_targets() -> InstalledTargets:
+    """Every installed target."""
+    return InstalledTargets(entry_points(group=GROUP))
+
+
+def _load(name: str, entries: Sequence[EntryPoint]) -> Target[TargetSettings]:
+    """The plug-in, once it has shown that it keeps the contract: after that, what goes wrong is a bug."""
+    if len(entries) > 1:
+        raise UnusableTarget(
+            "\n  ".join(
+                [
+                    f"{len(entries)} plug-ins bring a target `{name}`, and only one can be meant",
+                    *map(_whose, entries),
+                    "uninstall the others",
+                ]
+            )
+        )
+    (entry,) = entries
+    try:
+        target = entry.load()
+        if not isinstance(target, Target):
+            raise TypeError(f"it is {target!r:.80} and not an instance of Target")
+        if target.name != name:
+            raise ValueError(f"it calls itself `{target.name}`")
+        complete(target.support(target.settings_model().model_validate({})))
+    except Exception as error:  # the plug-in is somebody else's: whatever it raises is its own
+        raise UnusableTarget(
+            f"the target `{name}` is installed and cannot be used: {type(error).__name__}: {error}\n"
+            f"  {_whose(entry)}\n"
+            "  update or uninstall it; a policy that does not name this target can be built without it"
+        ) from error
+    return target
+
+
+def _whose(entry: EntryPoint) -> str:
+    brought = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown distribution"
+    return f"{entry.value}, from {brought}"

@@ -6,32 +6,67 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
 
 from .policy import Policy
 from .target import TargetSettings
+from .values import DURATION_PATTERN, duration_text
 
 _REFERENCE = "#/$defs/{model}"
+
+
+class _AsWritten(GenerateJsonSchema):
+    """What an editor offers must be what a document may hold: its keys, and defaults as they would stand there."""
+
+    def get_title_from_name(self, name: str) -> str:
+        return name
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        made = super().default_schema(schema)
+        default = made.get("default")
+        if default is None or default == [] or isinstance(default, dict):  # a part's own keys have their defaults
+            made.pop("default", None)
+        elif made.get("pattern") == DURATION_PATTERN:
+            made["default"] = duration_text(default)
+        return made
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        made = super().dict_schema(schema)
+        for pattern, value in made.pop("patternProperties", {}).items():
+            # With `patternProperties` alone, a name that does not match could hold anything.
+            made |= {"propertyNames": {"pattern": pattern}, "additionalProperties": value}
+        return made
 
 
 def policy_schema(targets: Mapping[str, type[TargetSettings]]) -> dict[str, Any]:
     """The schema (draft 2020-12) of a policy whose ``targets`` may be the given ones, by name."""
     models = [(Policy, "validation"), *((model, "validation") for _, model in sorted(targets.items()))]
-    references, definitions = models_json_schema(models, ref_template=_REFERENCE)  # pyright: ignore[reportArgumentType]
-    schema = definitions["$defs"]
-    policy = schema.pop("Policy")
+    references, definitions = models_json_schema(
+        models,  # pyright: ignore[reportArgumentType]
+        ref_template=_REFERENCE,
+        schema_generator=_AsWritten,
+    )
+    parts = definitions["$defs"]
+
+    def part(model: type[Any]) -> dict[str, Any]:
+        return parts[references[(model, "validation")]["$ref"].removeprefix(_REFERENCE.format(model=""))]
+
+    policy = part(Policy)
     policy["properties"]["targets"] = {
-        "title": "Targets",
+        "title": "targets",
         "description": policy["properties"]["targets"]["description"],
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: references[(model, "validation")] for name, model in sorted(targets.items())},
+        "properties": {name: {**part(model), "title": name} for name, model in sorted(targets.items())},
     }
+    used = json.dumps(parts)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "policyc policy, version 1",
         **{key: value for key, value in policy.items() if key != "title"},
-        "$defs": schema,
+        # Not those that stand above, and not those that pydantic leaves there of types whose schema we give ourselves.
+        "$defs": {name: one for name, one in parts.items() if f'"{_REFERENCE.format(model=name)}"' in used},
     }
 
 

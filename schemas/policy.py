@@ -180,7 +180,7 @@ def _tls_kind(value: Any) -> str:
 class Backend(Part):
     """Servers behind the edge that answer alike."""
 
-    servers: Some[Annotated[Server, _Before(_server, json_schema_input_type=str | Server)]]
+    servers: Some[Annotated[Server, _Before(_server, json_schema_input_type=SocketText | Server)]]
     """Addresses with ports, or mappings with `address`, `weight`, `backup`."""
     tls: (
         Annotated[Annotated[Literal[False], Tag("off")] | Annotated[BackendTls, Tag("on")], Discriminator(_tls_kind)]

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h)\Z")
+DURATION_PATTERN = r"^[0-9]+(ms|s|m|h)$"
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB|kB|KB|MB|GB)?\Z")
 _BYTES = {
@@ -30,7 +32,7 @@ _BYTES = {
 }
 _RATE = re.compile(r"([0-9]{1,9})/(s|sec|min|m|h)\Z")
 _PERIOD = {"s": 1_000, "sec": 1_000, "min": 60_000, "m": 60_000, "h": 3_600_000}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}\Z")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,128}\Z")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\Z")
@@ -74,6 +76,12 @@ def parse_duration(value: Any) -> int:
     if not match or not (milliseconds := int(match[1]) * _MILLISECONDS[match[2]]):
         raise wrong(f"`{value}` is not a duration: write `500ms`, `5s`, `1m` or `1h`")
     return milliseconds
+
+
+def duration_text(milliseconds: int) -> str:
+    """The shortest text that `parse_duration` takes for it."""
+    unit = next(unit for unit in reversed(_MILLISECONDS) if milliseconds % _MILLISECONDS[unit] == 0)
+    return f"{milliseconds // _MILLISECONDS[unit]}{unit}"
 
 
 def parse_size(value: Any) -> int:
@@ -263,29 +271,49 @@ def _not_empty(value: list[Any]) -> list[Any]:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class _Schema:
+    """Says in the JSON Schema what a validator checks."""
+
+    keyword: str
+    value: str | int
+    alone: bool = False
+    """One element may stand without its list. (Given to BeforeValidator, a type variable would stand for anything.)"""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = {**handler(core), self.keyword: self.value}
+        return {"anyOf": [schema["items"], schema]} if self.alone else schema
+
+
 T = TypeVar("T")
 
-Some = Annotated[list[T], AfterValidator(_not_empty)]
+Some = Annotated[list[T], AfterValidator(_not_empty), _Schema("minItems", 1)]
 """A list with at least one element."""
 
-OneOrMany = Annotated[list[T], BeforeValidator(_listed, json_schema_input_type=T | list[T]), AfterValidator(_not_empty)]
+OneOrMany = Annotated[list[T], BeforeValidator(_listed), AfterValidator(_not_empty), _Schema("minItems", 1, alone=True)]
 """One value or a list of them; any of them matches."""
 
-Name = Annotated[str, AfterValidator(_name)]
+Name = Annotated[str, AfterValidator(_name), _Schema("pattern", _NAME.pattern.replace(r"\Z", "$"))]
 Text = Annotated[str, AfterValidator(_one_line)]
 Printable = Annotated[str, AfterValidator(_printable)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
 Method = Annotated[str, AfterValidator(_method)]
 FilePath = Annotated[str, AfterValidator(_file_path)]
-Duration = Annotated[
-    int, *_typed(parse_duration, type="string", pattern=r"^[0-9]+(ms|s|m|h)$", examples=["5s", "500ms"])
-]
+Duration = Annotated[int, *_typed(parse_duration, type="string", pattern=DURATION_PATTERN, examples=["5s", "500ms"])]
 Size = Annotated[int, *_typed(parse_size, type=["string", "integer"], examples=["10MiB", "512KiB"])]
 RateText = Annotated[
     Rate, *_typed(parse_rate, type="string", pattern=r"^[0-9]+/(s|sec|min|m|h)$", examples=["5/s", "100/min"])
 ]
-SocketText = Annotated[SocketAddress, *_typed(parse_socket, type="string", examples=["0.0.0.0:443", "[::]:443"])]
+SocketText = Annotated[
+    SocketAddress,
+    *_typed(
+        parse_socket,
+        type="string",
+        pattern=r"^([0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]+$",
+        examples=["0.0.0.0:443", "[::]:443"],
+    ),
+]
 NetworkText = Annotated[
     IPv4Network | IPv6Network, *_typed(parse_network, type="string", examples=["10.0.0.0/8", "2001:db8::/32"])
 ]

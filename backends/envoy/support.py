@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import StringConstraints
 
 from ...compiler.features import Feature, Support, complete, emulated, impossible, native, planned
 from ...schemas.target import TargetSettings, Version
+
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/+@-]*$")]
 
 OLDEST = "1.36"
 """The oldest version whose behaviour in the points that matter was measured by hand."""
@@ -16,7 +21,7 @@ class Settings(TargetSettings):
 
     version: Version = "1.40"
     """Envoy's version, quoted: `"1.40"`."""
-    system_ca: str = "/etc/ssl/certs/ca-certificates.crt"
+    system_ca: AbsolutePath = "/etc/ssl/certs/ca-certificates.crt"
     """What `ca: system` means on the target machine: a file of PEM certificates."""
 
 

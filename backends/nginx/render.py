@@ -134,6 +134,8 @@ def render(configuration: Configuration, source: str) -> Bundle:
         files=files,
         keys=tuple(keys),
         check=("nginx", "-t", "-p", "{folder}/", "-c", "{folder}/nginx.conf"),
+        # Then it opens the sockets, which needs the rights, addresses and folders of the machine that it will run on.
+        check_says="syntax is ok",
         run=("nginx", "-p", "{folder}/", "-c", "{folder}/nginx.conf"),
         install="It keeps its pid and temporary files in this folder.",
     )

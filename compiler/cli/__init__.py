@@ -47,7 +47,7 @@ app.command("schema", help=schema.HELP)(schema.command)
 
 
 def main() -> None:
-    """The entry point: a bug of ours ends with status 4 and says so."""
+    """The entry point: a bug of ours ends with status 4 and says so, a plug-in that cannot be used with 3."""
     import gc
 
     # A run makes many values and drops them all at its end: collecting between costs 2.6 times the work (measured).
@@ -58,8 +58,13 @@ def main() -> None:
         import os
         import traceback
 
+        from ..target import UnusableTarget
+
         if os.environ.get("POLICYC_DEBUG"):
             traceback.print_exc()
+        if isinstance(error, UnusableTarget):
+            print(f"policyc: {error}", file=sys.stderr)
+            sys.exit(UNREADABLE)
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{os.path.basename(frame.filename)}:{frame.lineno}"
         print(

@@ -13,12 +13,14 @@ def command(
     rule: Annotated[str | None, typer.Argument(help="A rule's name. Default: list them all.")] = None,
 ) -> None:
     """Print a rule's page; without a name, all rules."""
-    from ..lint import every_rule
+    from ..lint import common_rules, every_rule
     from ..target import installed_targets
     from ..validate import nearest
     from . import session
 
-    known = every_rule(installed_targets())
+    known = common_rules()
+    if rule not in known:
+        known = every_rule(installed_targets())
     if rule is None:
         width = max(map(len, known))
         for name, one in sorted(known.items()):

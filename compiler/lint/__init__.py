@@ -64,12 +64,15 @@ def stage_rules() -> Sequence[Rule]:
     return list({rule.id: rule for module in modules for rule in rules_in(module)}.values())
 
 
+def common_rules() -> dict[str, Rule]:
+    """The rules by id that speak of no target: of the stages, and of lint."""
+    return {rule.id: rule for rule in (*stage_rules(), *rules())}
+
+
 def every_rule(targets: Mapping[str, Target[TargetSettings]]) -> dict[str, Rule]:
     """All rules by id: of the stages, of lint, of the targets, and one for each feature."""
     from .support import feature_rules
 
-    found = [*stage_rules(), *rules()]
-    for target in targets.values():
-        found += target.rules()
+    found = [rule for target in targets.values() for rule in target.rules()]
     found += feature_rules(targets)
-    return {rule.id: rule for rule in found}
+    return common_rules() | {rule.id: rule for rule in found}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -68,6 +68,8 @@ class Scene:
     """What the policy's names of files are relative to."""
     trusts: Path | None = None
     """What visitors trust; default: the public root of these tests."""
+    lacking: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """Target → backends that it cannot have, each with the site of its name."""
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,7 @@ def edges(
             if origin not in scene.down:
                 stack.enter_context(origin)
         trusts = scene.trusts or certificates.public_root
-        yield start_everywhere(stack, folder, scene.policy, scene.base, scene.origins, trusts)
+        yield start_everywhere(stack, folder, scene.policy, scene.base, scene.origins, trusts, scene.lacking)
 
 
 @pytest.fixture(scope="module", params=TARGETS)

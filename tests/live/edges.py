@@ -118,6 +118,24 @@ def run_policyc(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
+def without(policy: Policy, backends: Sequence[str]) -> Policy:
+    """The policy without some backends, the sites of their names and what is accepted of them."""
+    if not backends:
+        return policy
+    accepted = [
+        {**entry, "backends": [name for name in entry["backends"] if name not in backends]}
+        for entry in policy.get("accept", [])
+    ]
+    return {
+        **policy,
+        **{
+            part: {name: one for name, one in policy[part].items() if name not in backends}
+            for part in ("backends", "sites")
+        },
+        "accept": [entry for entry in accepted if entry["backends"]],
+    }
+
+
 def start_everywhere(
     stack: ExitStack,
     folder: Path,
@@ -125,25 +143,27 @@ def start_everywhere(
     base: Path,
     origins: Mapping[str, Sequence[Origin]],
     trusts: Path,
+    lacking: Mapping[str, Sequence[str]],
 ) -> Edges:
     """Start, side by side, an edge on each target; `stack` stops them.
 
-    `base`: what the policy's names of files are relative to. `origins`: backend → one for each of its servers. Each
-    edge listens on ports of its own.
+    `base`: what the policy's names of files are relative to. `origins`: backend → one for each of its servers.
+    `lacking`: target → backends that it cannot have. Each edge listens on ports of its own.
     """
     edges = Edges()
 
     def prepare(target: str) -> Edge:
         program(target)
-        servers = {backend: [origin.socket for origin in group] for backend, group in origins.items()}
+        lacks = lacking.get(target, ())
+        servers = {name: [one.socket for one in group] for name, group in origins.items() if name not in lacks}
         runtime = folder / f"{target}-run"
         runtime.mkdir(parents=True)
         settings = {
-            "haproxy": {"version": "2.6"},
+            "haproxy": {"version": "2.6", "runtime_dir": str(runtime)},
             "nginx": {"version": "1.22", "stream_module": STREAM_MODULE, "runtime_dir": str(runtime)},
             "envoy": {"version": "1.40"},
         }
-        relocated = relocate({**policy, "targets": {target: settings[target]}}, base, servers)
+        relocated = relocate({**without(policy, lacks), "targets": {target: settings[target]}}, base, servers)
         file = folder / f"{target}.yaml"
         file.write_text(relocated.text)
         built = build(file, target, folder / "build")

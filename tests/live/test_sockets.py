@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 
 import pytest
@@ -9,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from loopback import pki
 from loopback.origin import Origin
-from loopback.visitor import Door, Refused, Visitor, ask, request
+from loopback.visitor import TIMEOUT, Door, Refused, Visitor, ask, request
 
 from .asks import Ask, assert_decided, assert_passed, assert_refused
 from .conftest import Certificates, Scene
@@ -263,14 +264,22 @@ def test_each_site_shows_its_certificate(edge: Edge) -> None:
             assert visitor.certificate == _der(edge, file)
 
 
-def test_no_session_ticket(edge: Edge) -> None:
-    """Tickets would outlive a change of the policy, and carry a session from one site to another."""
-    for version in (V1_2, V1_3):
-        with Visitor(edge.door("app.example.com", versions=(version, version))) as visitor:
-            assert visitor.ask(request("/x", "app.example.com")).status == 200
-            assert isinstance(visitor.stream, ssl.SSLSocket)
-            session = visitor.stream.session
-            assert session is None or not session.has_ticket
+@pytest.mark.parametrize("version", [V1_2, V1_3], ids=["tls1.2", "tls1.3"])
+def test_no_session_is_resumed(edge: Edge, version: ssl.TLSVersion) -> None:
+    """A session would outlive a change of the policy, and could be carried from one site to another."""
+    address, port = edge.relocated.ports["public"][0]
+    context = ssl.create_default_context(cafile=str(edge.trusts))
+    context.minimum_version = context.maximum_version = version
+
+    def reused(session: ssl.SSLSession | None) -> tuple[bool | None, ssl.SSLSession | None]:
+        plain = socket.create_connection((address, port), TIMEOUT)
+        with context.wrap_socket(plain, server_hostname="app.example.com", session=session) as stream:
+            stream.sendall(request("/x", "app.example.com"))
+            assert stream.recv(12) == b"HTTP/1.1 200"
+            return stream.session_reused, stream.session
+
+    _, session = reused(None)
+    assert not reused(session)[0]
 
 
 def test_clear_text_on_a_tls_socket(edge: Edge) -> None:

@@ -1,0 +1,110 @@
+"""What HAProxy can do.
+
+Measured with 2.6.12 (Debian) and 3.2.0; facts on other versions are from the configuration manuals.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from ...compiler.features import Feature, complete, emulated, impossible, native, planned
+from ...schemas.target import TargetSettings, Version
+
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/+@-]*$")]
+
+OLDEST = "2.6"
+"""Rules in named `defaults` came with 2.5, the `host_only` converter with 2.6."""
+
+
+class Settings(TargetSettings):
+    """Version of HAProxy, and where things lie on its machine."""
+
+    version: Version = "2.6"
+    """The version of HAProxy, quoted: 2.6 to 3.2."""
+    system_ca: AbsolutePath = "/etc/ssl/certs/ca-certificates.crt"
+    """The machine's own store of CAs, one PEM file, for `ca: system`."""
+    runtime_dir: AbsolutePath | None = None
+    """An existing folder that only HAProxy can enter, for the sockets between its TCP and its HTTP part.
+
+    Used where a listener passes some sites through and decrypts others. Without it they lie in the folder in which
+    HAProxy is started.
+    """
+
+
+_MANUAL = "https://docs.haproxy.org/2.6/configuration.html"
+_OLD = {"since": OLDEST, "reason": "policyc uses rules in named `defaults` and `host_only`", "link": _MANUAL}
+
+SUPPORT = complete(
+    {
+        Feature.SNI_REFUSAL: native(**_OLD),
+        Feature.HOST_CHECK: emulated("a map from SNI and from host to site, compared", since=OLDEST, link=_MANUAL),
+        Feature.NORMAL_FORM: emulated("three expressions on the raw request target"),
+        Feature.FORWARDING_HEADERS: native(),
+        Feature.WILDCARD_HOSTNAME: native(),
+        Feature.TLS_MODERN: native(),
+        Feature.TLS_INTERMEDIATE: native(),
+        Feature.TLS_OLD: planned(),
+        Feature.TLS_VERSIONS: native(),
+        Feature.HTTP2: native(),
+        Feature.HTTP_REDIRECT: native(),
+        Feature.TRUSTED_PROXIES: planned(),
+        Feature.SEVERAL_LISTENERS: native(),
+        Feature.PASSTHROUGH: native(),
+        Feature.VERIFY_FULL: native(),
+        Feature.VERIFY_CHAIN: impossible(
+            "HAProxy verifies every name that it sends as SNI",
+            link=f"{_MANUAL}#5.2-sni",
+            help="give the name that the certificate carries as `server_name` and verify it",
+        ),
+        Feature.VERIFY_NONE: native(),
+        Feature.PLAINTEXT_BACKEND: native(),
+        Feature.SYSTEM_CA: native(),
+        Feature.BACKEND_CRL: planned(),
+        Feature.BACKEND_PIN: impossible(
+            "HAProxy can compare a fingerprint only after the request has reached the backend",
+            help="verify the name and the CA, or build for a target that can",
+        ),
+        Feature.BACKEND_CLIENT_CERTIFICATE: planned(),
+        Feature.BACKEND_MIN_TLS: native(),
+        Feature.WILDCARD_SERVER_NAME: planned(),
+        Feature.SEVERAL_SERVERS: native(),
+        Feature.SERVER_WEIGHT: native(),
+        Feature.BACKUP_SERVER: native(),
+        Feature.BALANCE_LEAST_CONNECTIONS: native(),
+        Feature.BALANCE_SOURCE_HASH: native(),
+        Feature.HEALTH_CHECK: native(),
+        Feature.TIMEOUTS: native(),
+        Feature.BACKEND_HTTP2: planned(),
+        Feature.HOST_HEADER: native(),
+        Feature.MATCH_PATH: native(),
+        Feature.MATCH_PATH_REGEX: native(),
+        Feature.MATCH_METHOD: native(),
+        Feature.MATCH_HEADER: native(),
+        Feature.MATCH_HEADER_REGEX: planned(),
+        Feature.MATCH_QUERY: planned(),
+        Feature.MATCH_SOURCE: native(),
+        Feature.MATCH_HOST: native(),
+        Feature.ALLOW: emulated(
+            "a variable that later rules look at: HAProxy's own `allow` skips the header rules too"
+        ),
+        Feature.DENY: native(),
+        Feature.REDIRECT: planned(),
+        Feature.RATE_LIMIT: planned(),
+        Feature.LIMIT_BODY: planned(),
+        Feature.REQUEST_HEADERS: planned(),
+        Feature.RESPONSE_HEADERS: planned(),
+        Feature.LOG_LABEL: planned(),
+        Feature.ROUTES: planned(),
+        Feature.CLIENT_AUTH: planned(),
+        Feature.SCAN: impossible("HAProxy has no threat engine"),
+        Feature.EXTRA_METHODS: planned(),
+        Feature.WEBSOCKET: planned(),
+        Feature.ENCODED_SLASH: planned(),
+        Feature.ENCODED_RESERVED: planned(),
+        Feature.PATH_PARAMS: planned(),
+        Feature.EMPTY_SEGMENTS: planned(),
+        Feature.STRICT_SEGMENT_END: planned(),
+    }
+)

@@ -1,0 +1,159 @@
+"""What policyc writes for the examples: every byte of it is a promise, and each target's own parser takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from loopback.proxy import TARGETS as PROXIES
+from policyc.compiler.bundle import Bundle
+from policyc.compiler.native_check import native_check
+from policyc.compiler.output_folder import assemble
+from policyc.compiler.pipeline import compile_for, examine, has_errors, load, settings_for
+from policyc.compiler.reports import text
+from policyc.compiler.target import installed_targets
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension
+from syrupy.location import PyTestLocation
+from syrupy.types import SnapshotIndex
+
+from ..live.edges import run_policyc
+from . import test_panos_output
+from .conftest import EXAMPLES, TODAY
+
+vendors_check = test_panos_output.check
+"""A fixture."""
+
+
+def document(policy: str) -> dict[str, Any]:
+    """An example as values."""
+    return yaml.safe_load((EXAMPLES / policy).read_text())
+
+
+TARGETS = installed_targets()
+POLICIES = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/*.yaml"))
+CASES = [
+    pytest.param(policy, target, id=f"{policy.removesuffix('.yaml').replace('/', '-')}-{target}")
+    for policy in POLICIES
+    for target in document(policy)["targets"]
+]
+CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+REFUSED = [("weberlab/policy.yaml", "panos", "backend-certificate-mismatch")]
+
+
+def cases(*targets: str) -> list[Any]:
+    """Those of the cases that are about `targets` and give an output."""
+    refused = {(policy, target) for policy, target, _ in REFUSED}
+    return [case for case in CASES if case.values[1] in targets and case.values not in refused]
+
+
+class Artefact(SingleFileSnapshotExtension):
+    """A file for each artefact, under its own name, so that diffs and editors see what it is."""
+
+    file_extension = ""
+
+    @classmethod
+    def get_snapshot_name(cls, *, test_location: PyTestLocation, index: SnapshotIndex = 0) -> str:
+        return f"{test_location.snapshot_name}.{index}"
+
+    def is_snapshot_location(self, *, location: str) -> bool:
+        return True  # whatever its suffix: else a file that is written no more would not be told
+
+
+@pytest.fixture
+def artefact(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """The accepted artefacts of this test."""
+    return snapshot.use_extension(Artefact)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of an example for a target."""
+
+    report: str
+    bundle: Bundle | None
+    """None: it is refused."""
+    files: Mapping[str, bytes]
+    """As ``policyc build`` writes them, manifest and README included."""
+
+
+def made(policy: str | Path, target: str) -> Made:
+    """As ``policyc build POLICY --target TARGET`` on the day of the certificates."""
+    loaded = load(str(policy), TARGETS)
+    judged = examine(loaded, TARGETS, [target], TODAY)
+    report = text.render(loaded.document, judged)
+    if has_errors(judged.standing):
+        return Made(report, None, {})
+    bundle = compile_for(loaded, TARGETS[target])
+    version = settings_for(loaded, TARGETS[target]).version
+    output = assemble(bundle, target, version, loaded.document.digest, copy_keys=False)
+    return Made(report, bundle, {path: data for path, (data, _) in output.files.items()})
+
+
+@pytest.mark.parametrize(("policy", "target"), CASES)
+def test_output(
+    examples: Path, artefact: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch, policy: str, target: str
+) -> None:
+    monkeypatch.chdir(examples)
+    done = made(policy, target)
+    assert artefact(name="findings.txt") == done.report.encode()
+    for path, data in done.files.items():
+        if CERTIFICATE not in data:  # the manifest has their digests
+            assert artefact(name=path.replace("/", "-")) == data
+    assert (done.bundle is None) == ((policy, target) in {(one, other) for one, other, _ in REFUSED})
+
+
+@pytest.mark.parametrize(("policy", "target"), cases(*TARGETS))
+def test_the_same_from_anywhere(
+    examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str, target: str
+) -> None:
+    monkeypatch.chdir(examples)
+    here = made(policy, target).files
+    monkeypatch.chdir(tmp_path)
+    assert made(examples / policy, target).files == here
+    assert not any(str(examples).encode() in data for data in here.values())
+    assert not any(b"PRIVATE KEY-----" in data for data in here.values())
+
+
+@pytest.mark.parametrize(("policy", "target", "rule"), REFUSED)
+def test_nothing_is_written_for_what_is_refused(
+    examples: Path, tmp_path: Path, policy: str, target: str, rule: str
+) -> None:
+    ran = run_policyc("build", str(examples / policy), "--target", target, "-o", str(tmp_path / "out"))
+    assert ran.returncode == 1
+    assert f"error[{rule}]: {target}: " in ran.stdout
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("policy", "target"), cases(*PROXIES))
+def test_its_own_parser_takes_it(examples: Path, proxy_program: Callable[[str], str], policy: str, target: str) -> None:
+    proxy_program(target)
+    bundle = made(examples / policy, target).bundle
+    assert bundle is not None
+    result = native_check(bundle)
+    assert result.accepted, "\n".join(line.text for line in result.lines)
+    assert not result.throwaway_keys
+    files = {path: data if CERTIFICATE in data else data + b"\nnonsense" for path, data in bundle.files.items()}
+    assert not native_check(replace(bundle, files=files)).accepted
+
+
+@pytest.mark.parametrize(("policy", "target"), cases("panos"))
+def test_nothing_to_find_for_the_vendors_specifications(
+    examples: Path,
+    tmp_path: Path,
+    vendors_check: Callable[..., list[str]],
+    policy: str,
+    target: str,
+) -> None:
+    files = made(examples / policy, target).files
+    path = tmp_path / "panos.xml"
+    path.write_bytes(files["panos.xml"])
+    certificates = [Path(file).stem for file in files if file.startswith("certs/")]
+    zones = [zone for group in document(policy)["targets"]["panos"]["zones"].values() for zone in group]
+    theirs = {f"zone '{zone}' is not defined" for zone in zones}  # they exist on the firewall, and their names are told
+    found = vendors_check(path, "11.2", certificates)
+    assert [finding for finding in found if finding.partition(": ")[2] not in theirs] == []
