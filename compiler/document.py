@@ -76,6 +76,7 @@ UNSUPPORTED_YAML = declare(
     """,
 )
 
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")  # YAML 1.1 says so, and libyaml follows it; YAML 1.2 says no
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _OCTAL = re.compile(r"0o[0-7]{1,18}\Z")
 _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]{1,16}\Z")
@@ -269,6 +270,18 @@ def _read_file(name: str, findings: list[Diagnostic]) -> SourceFile | None:
         )
         return file
     file.lines = text.splitlines()
+    found = _LINE_ENDS.search(text)
+    if found:
+        line = len(text[: found.start() + 1].splitlines())
+        span = Span(name, line, len(file.lines[line - 1]) + 1, len(file.lines[line - 1]) + 2)
+        findings.append(
+            UNSUPPORTED_YAML.found(
+                f"U+{ord(found[0]):04X} ends a line for some readers of YAML, and for others it does not",
+                Location((), span=span),
+                help=[f'remove it, or write it in double quotes as "\\u{ord(found[0]):04x}"'],
+            )
+        )
+        return file
     _Builder(file, findings).build(text)
     return file
 

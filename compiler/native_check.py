@@ -100,7 +100,8 @@ def _put_throwaway(folder: str, key: KeyFile, bundle: Bundle) -> None:
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-    chain_path = key.path.removesuffix(".key") + ".pem"
+    stem = key.path.removesuffix(".key")
+    chain_path = next(path for path in (f"{stem}.pem", f"{stem}.crt") if path in bundle.files)
     real = x509.load_pem_x509_certificates(bundle.files[chain_path])[0]
     public = real.public_key()
     private = (

@@ -115,4 +115,6 @@ def compile_for(loaded: Loaded, target: Target[TargetSettings]) -> Bundle:
     """A target's files. Only for a policy that `examine` found without errors for this target."""
     if loaded.plan is None:
         raise ValueError("the policy has errors")
-    return target.build(loaded.plan, settings_for(loaded, target), loaded.document.name.rstrip("/").rpartition("/")[2])
+    # A file's name may hold bytes that are no text: in comments these are question marks.
+    source = loaded.document.name.rstrip("/").rpartition("/")[2].encode(errors="replace").decode()
+    return target.build(loaded.plan, settings_for(loaded, target), source)

@@ -337,8 +337,8 @@ class _Resolver:
         if health and not _REQUEST_PATH.match(health.path):
             self.findings.append(
                 INVALID_VALUE.found(
-                    f"`{health.path}` is not the path of a request: begin with `/`, and write a space, a quote or another "
-                    "character that a URL does not have as its percent triplets",
+                    f"`{health.path}` is not the path of a request: begin with `/`, and write a space, a quote or "
+                    "another character that a URL does not have as its percent triplets",
                     (*path, "health", "path"),
                 )
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from ..schemas.target import TargetSettings
 from .bundle import Bundle
@@ -47,7 +47,10 @@ class Target(ABC, Generic[S]):
 
 
 class UnusableTarget(Exception):
-    """A plug-in that is installed and cannot be used. The text is for the user: what is wrong, whose it is, what to do."""
+    """A plug-in that is installed and cannot be used. For the user: what is wrong, whose it is, what to do."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n  ".join(lines))
 
 
 class InstalledTargets(Mapping[str, Target[TargetSettings]]):
@@ -86,27 +89,25 @@ def _load(name: str, entries: Sequence[EntryPoint]) -> Target[TargetSettings]:
     """The plug-in, once it has shown that it keeps the contract: after that, what goes wrong is a bug."""
     if len(entries) > 1:
         raise UnusableTarget(
-            "\n  ".join(
-                [
-                    f"{len(entries)} plug-ins bring a target `{name}`, and only one can be meant",
-                    *map(_whose, entries),
-                    "uninstall the others",
-                ]
-            )
+            f"{len(entries)} plug-ins bring a target `{name}`, and only one can be meant",
+            *map(_whose, entries),
+            "uninstall all but one",
         )
     (entry,) = entries
     try:
-        target = entry.load()
-        if not isinstance(target, Target):
-            raise TypeError(f"it is {target!r:.80} and not an instance of Target")
+        found: object = entry.load()
+        if not isinstance(found, Target):
+            raise TypeError(f"it is {found!r:.80} and not an instance of Target")
+        target = cast("Target[TargetSettings]", found)
         if target.name != name:
             raise ValueError(f"it calls itself `{target.name}`")
         complete(target.support(target.settings_model().model_validate({})))
     except Exception as error:  # the plug-in is somebody else's: whatever it raises is its own
+        what = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise UnusableTarget(
-            f"the target `{name}` is installed and cannot be used: {type(error).__name__}: {error}\n"
-            f"  {_whose(entry)}\n"
-            "  update or uninstall it; a policy that does not name this target can be built without it"
+            f"the target `{name}` is installed and cannot be used: {what}",
+            _whose(entry),
+            "update or uninstall it; a policy that does not name this target can be built as it is",
         ) from error
     return target
 

@@ -10,7 +10,7 @@ from pydantic import StringConstraints
 from ...compiler.features import Feature, Support, complete, emulated, impossible, native, planned
 from ...schemas.target import TargetSettings, Version
 
-AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/+@-]*$")]
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/+@-]*$", max_length=1000)]
 
 OLDEST = "1.36"
 """The oldest version whose behaviour in the points that matter was measured by hand."""

@@ -41,8 +41,9 @@ def expression_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
             ("method", "this list", methods),
         ):
             if written_length(expression) > TOKEN_LIMIT:
+                shown = text if len(text) <= 60 else f"{text[:60]}…"
                 yield expression_too_long.found(
-                    f"`{text if len(text) <= 60 else text[:60] + '…'}` becomes an expression that is too long for nginx",
+                    f"`{shown}` becomes an expression that is too long for nginx",
                     (*path, key),
                     target="nginx",
                     help=["use a prefix, or a shorter expression"],

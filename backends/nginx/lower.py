@@ -47,6 +47,8 @@ TOKEN_LIMIT = 3500
 """Bytes of one expression as written. nginx refuses a word over 4,096 ("too long parameter")."""
 STEPS_LIMIT = 60
 """Maps that one rule may chain. nginx gives up at 100 nested variables, and takes such a one for empty."""
+SOCKET_LIMIT = 107
+"""Bytes of a Unix socket's path (sun_path in unix(7), without its NUL)."""
 
 _VERSIONS = ("1.0", "1.1", "1.2", "1.3")
 
@@ -276,7 +278,9 @@ def slug(name: str) -> str:
 
 def socket_path(settings: Settings, plan: Plan, name: str) -> str:
     """The path of a socket between the TCP and the HTTP part."""
-    return f"{settings.runtime_dir.rstrip('/')}/{plan.name}.{name}.sock"
+    folder, readable = settings.runtime_dir.rstrip("/"), f"{plan.name}.{name}"
+    path = f"{folder}/{readable}.sock"
+    return path if len(path) <= SOCKET_LIMIT else f"{folder}/{_digest(readable)}.sock"
 
 
 def http_socket(settings: Settings, plan: Plan, listener: Listener) -> str:

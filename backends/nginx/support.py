@@ -12,7 +12,9 @@ from pydantic import StringConstraints
 from ...compiler.features import Feature, complete, emulated, impossible, native, planned
 from ...schemas.target import TargetSettings, Version
 
-AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/+@-]*$")]
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/+@-]*$", max_length=1000)]
+
+SocketFolder = Annotated[AbsolutePath, StringConstraints(max_length=80)]  # the path of a socket has 107 bytes
 
 
 class Settings(TargetSettings):
@@ -24,7 +26,7 @@ class Settings(TargetSettings):
     """The machine's own store of CAs, one PEM file, for `ca: system`."""
     stream_module: AbsolutePath | None = None
     """`ngx_stream_module.so`, where nginx has it as a module to load (Debian); needed for `decrypt: false`."""
-    runtime_dir: AbsolutePath = "/run/nginx"
+    runtime_dir: SocketFolder = "/run/nginx"
     """An existing folder that only nginx can enter, for the sockets between its TCP and its HTTP part.
 
     Used where a listener passes some sites through and decrypts others.

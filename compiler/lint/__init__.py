@@ -32,11 +32,10 @@ class Context:
 @cache
 def rules() -> Sequence[Rule]:
     """The rules that speak of no target."""
-    from . import backend_verification, certificates, references, rule_order
+    from . import backend_verification, certificates, passthrough, references, rule_order
 
-    return [
-        rule for module in (certificates, backend_verification, rule_order, references) for rule in rules_in(module)
-    ]
+    modules = (certificates, backend_verification, passthrough, rule_order, references)
+    return [rule for module in modules for rule in rules_in(module)]
 
 
 def lint(context: Context) -> Iterator[Diagnostic]:

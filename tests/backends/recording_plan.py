@@ -38,7 +38,7 @@ class _View:
 
     def __init__(self) -> None:
         self.reads: set[Field] = set()
-        self.classes: dict[type, type] = {}
+        self.classes: dict[type, type[Any]] = {}
         self.made: dict[int, tuple[object, Any]] = {}  # with the original, so that its id stays its own
 
     def of(self, part: _T) -> _T:
@@ -47,16 +47,17 @@ class _View:
         if not is_dataclass(part) or isinstance(part, type):
             return part
         if id(part) not in self.made:
-            kind = type(part)
+            kind: type[Any] = type(part)
             if kind not in self.classes:
                 self.classes[kind] = self.recorder(kind)
-            copy = object.__new__(self.classes[kind])
+            copy: Any = object.__new__(self.classes[kind])
             for field in fields(part):
-                object.__setattr__(copy, field.name, self.of(getattr(part, field.name)))
+                value: Any = getattr(part, field.name)
+                object.__setattr__(copy, field.name, self.of(value))
             self.made[id(part)] = part, copy
         return self.made[id(part)][1]
 
-    def recorder(self, kind: type) -> type:
+    def recorder(self, kind: type[Any]) -> type[Any]:
         names = tuple(field.name for field in fields(kind))
 
         def inside(one: object) -> tuple[object, ...]:

@@ -17,7 +17,7 @@ from policyc.compiler.pipeline import compile_for, examine, has_errors, load, se
 from policyc.compiler.reports import text
 from policyc.compiler.target import installed_targets
 from syrupy.assertion import SnapshotAssertion
-from syrupy.extensions.single_file import SingleFileSnapshotExtension
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from syrupy.location import PyTestLocation
 from syrupy.types import SnapshotIndex
 
@@ -55,6 +55,7 @@ class Artefact(SingleFileSnapshotExtension):
     """A file for each artefact, under its own name, so that diffs and editors see what it is."""
 
     file_extension = ""
+    _write_mode = WriteMode.TEXT  # so that a difference is shown by lines
 
     @classmethod
     def get_snapshot_name(cls, *, test_location: PyTestLocation, index: SnapshotIndex = 0) -> str:
@@ -100,10 +101,10 @@ def test_output(
 ) -> None:
     monkeypatch.chdir(examples)
     done = made(policy, target)
-    assert artefact(name="findings.txt") == done.report.encode()
+    assert artefact(name="findings.txt") == done.report
     for path, data in done.files.items():
         if CERTIFICATE not in data:  # the manifest has their digests
-            assert artefact(name=path.replace("/", "-")) == data
+            assert artefact(name=path.replace("/", "-")) == data.decode()
     assert (done.bundle is None) == ((policy, target) in {(one, other) for one, other, _ in REFUSED})
 
 

@@ -10,22 +10,25 @@ import copy
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from loopback.pki import authority, leaf, revocation_list, write
 from policyc.compiler import plan as plan_module
+from policyc.compiler.cli import app
 from policyc.compiler.diagnostics import Diagnostic, Severity
+from policyc.compiler.diagnostics import Path as DocumentPath
 from policyc.compiler.features import Feature, Support
 from policyc.compiler.lint.support import rule_id
 from policyc.compiler.pipeline import Loaded, compile_for, examine, has_errors, load
 from policyc.compiler.plan import Plan
 from policyc.compiler.target import Target, installed_targets
 from policyc.schemas.target import TargetSettings
+from typer.testing import CliRunner
 
 from .recording_plan import Field, recording, values
 
@@ -41,7 +44,7 @@ def merged(policy: Mapping[str, Any], patch: Mapping[str, Any]) -> Policy:
     """Mappings are merged, None removes a key, everything else replaces it."""
     result = copy.deepcopy(dict(policy))
     for key, value in patch.items():
-        result[key] = merged(result.get(key) or {}, value) if isinstance(value, dict) else value
+        result[key] = merged(result.get(key) or {}, cast("Policy", value)) if isinstance(value, dict) else value
     return {key: value for key, value in result.items() if value is not None}
 
 
@@ -371,14 +374,17 @@ class Policies:
         return self.built[key]
 
     def resolved(self, policy: Policy) -> Loaded:
-        text = json.dumps(policy, indent=1).replace("PIN", self.pin)
-        if text not in self.known:
-            path = self.folder / "policy.yaml"
-            path.write_text(text)
-            loaded = load(str(path), {})
+        key = json.dumps(policy)
+        if key not in self.known:
+            loaded = load(str(self.write(policy)), {})
             assert not has_errors(loaded.findings), loaded.findings
-            self.known[text] = loaded
-        return self.known[text]
+            self.known[key] = loaded
+        return self.known[key]
+
+    def write(self, policy: Policy) -> Path:
+        path = self.folder / "policy.yaml"
+        path.write_text(json.dumps(policy, indent=1).replace("PIN", self.pin))
+        return path
 
     def both(self, feature: Feature) -> tuple[Loaded, Loaded]:
         """With the feature, and without it."""
@@ -387,13 +393,13 @@ class Policies:
         with_it, without = (self.resolved(merged(self.base, patch(feature.id))) for patch in CHANGES[feature])
         return with_it, without
 
-    def fullest(self, wanted: Callable[[Feature], bool]) -> Loaded:
+    def fullest(self, wanted: Callable[[Feature], bool]) -> Policy:
         """One policy with all features that are wanted."""
         policy = self.base
         for feature, (patch, _) in CHANGES.items():
             if wanted(feature):
                 policy = merged(policy, patch(feature.id))
-        return self.resolved(policy)
+        return policy
 
 
 @pytest.fixture(scope="module")
@@ -423,7 +429,7 @@ def test_the_change_uses_its_feature(policies: Policies, feature: Feature) -> No
 
 
 def test_the_fullest_policy_sets_every_field(policies: Policies) -> None:
-    plan = plan_of(policies.fullest(lambda _: True))
+    plan = plan_of(policies.resolved(policies.fullest(lambda _: True)))
     assert {use.feature for use in plan.uses} == set(Feature)
     found = {field for field, value in values(plan) if is_set(value)}
     known = {
@@ -469,6 +475,40 @@ def test_every_part_of_a_feature_is_in_the_output_or_told(policies: Policies, pl
     assert silent == []
 
 
+def leaves(patch: Policy, path: DocumentPath = ()) -> Iterator[DocumentPath]:
+    for key, value in patch.items():
+        yield from leaves(cast("Policy", value), (*path, key)) if isinstance(value, dict) else [(*path, key)]
+
+
+def passed_through(policies: Policies) -> Iterator[tuple[Feature, Policy, Loaded, Loaded]]:
+    """What changes for a backend, the policy with and without it, where only a passed-through site reaches it."""
+    for feature, (patch, without) in CHANGES.items():
+        name = feature.id
+        passed = merged(policies.base, site(decrypt=False, public_certificate=None)(name))
+        with_it = merged(passed, patch(name))
+        changed = [(merged(patch(name), without(name)), with_it, merged(passed, without(name)))]
+        changed += [(part(name), with_it, merged(with_it, part(name))) for part in PARTS.get(feature, ())]
+        for change, one, other in changed:
+            if feature is not Feature.PASSTHROUGH and change.keys() <= {"backends", "backend_cas"}:
+                yield feature, change, policies.resolved(one), policies.resolved(other)
+
+
+@every_target
+def test_what_a_backend_has_holds_for_connections_passed_through_or_is_told(
+    policies: Policies, placed: Placed, request: pytest.FixtureRequest
+) -> None:
+    if placed.target.name == "haproxy":
+        reason = "a health check does nothing for connections that are passed through"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason, raises=AssertionError))
+    silent: list[DocumentPath] = []
+    for feature, change, one, other in passed_through(policies):
+        if placed.its_own(feature) and policies.files(placed, one) == policies.files(placed, other):
+            findings = (*placed.findings(one), *placed.findings(other))
+            told = {finding.primary.path for finding in findings if len(finding.primary.path) > 2}
+            silent += [leaf for leaf in leaves(change) if not any(leaf[: len(path)] == path for path in told)]
+    assert silent == []
+
+
 @every_target
 def test_what_a_target_cannot_do_is_told(policies: Policies, placed: Placed) -> None:
     for feature in Feature:
@@ -479,6 +519,7 @@ def test_what_a_target_cannot_do_is_told(policies: Policies, placed: Placed) -> 
         (told,) = (finding for finding in findings if finding.rule == rule_id(feature))
         assert told.target == placed.target.name
         assert feature.description in told.message
+        assert all(told.help)
         assert told.help
         assert told.severity in (Severity.ERROR, Severity.WARNING)
         assert told.primary.path
@@ -486,6 +527,20 @@ def test_what_a_target_cannot_do_is_told(policies: Policies, placed: Placed) -> 
             assert rule_id(feature) not in {finding.rule for finding in placed.findings(without)}
         if told.severity is Severity.ERROR:
             assert has_errors(findings)
+
+
+@every_target
+def test_a_build_with_what_a_target_cannot_do_is_refused(policies: Policies, placed: Placed, tmp_path: Path) -> None:
+    lacking = [feature for feature in Feature if not placed.honours(feature)]
+    refused = {rule_id(one) for one in lacking if placed.table[one].severity is Severity.ERROR}
+    settings = placed.settings.model_dump(mode="json", by_alias=True)
+    policy = merged(policies.fullest(lambda one: one in lacking), {"targets": {placed.target.name: settings}})
+    path = policies.write(policy)
+    ran = CliRunner().invoke(app, ["build", str(path), "-o", str(tmp_path / "out"), "--format", "json"])
+    assert ran.exit_code == (1 if refused else 0), ran.output
+    found = {one["rule"] for one in json.loads(ran.stdout)["findings"] if one["severity"] == "error"}
+    assert refused <= found
+    assert (tmp_path / "out").exists() is not bool(refused)
 
 
 # --- by reading ------------------------------------------------------------------------------------------------
@@ -547,7 +602,7 @@ DESCRIBES: dict[str, dict[str, str]] = {
 
 def never_read(policies: Policies, placed: Placed) -> set[str]:
     """Fields that the fullest policy of a target sets, and neither its build nor a rule with a finding reads."""
-    plan = plan_of(policies.fullest(placed.its_own))
+    plan = plan_of(policies.resolved(policies.fullest(placed.its_own)))
     unset: dict[Field, list[object]] = {}
     for field, value in values(plan_of(policies.resolved(minimal_policy()))):
         unset.setdefault(field, []).append(value)

@@ -71,6 +71,7 @@ def inners(certificates: Certificates) -> dict[str, Inner]:
         "literal": Inner([good("literal")], more={"host_header": "literal.internal"}),
         "shared": Inner([shared]),
         "by-name": Inner([by_name], {"server_name": None}),
+        "named": Inner([one("named", pki.leaf(["named.example.com"], internal))], {"server_name": None}),
         # refused
         "other-ca": Inner([bad("other-ca")]),
         "public-ca": Inner([one("public-ca", pki.leaf([NAME], certificates.public))]),
@@ -110,7 +111,7 @@ def inners(certificates: Certificates) -> dict[str, Inner]:
 
 ACCEPTED = (
     *("good", "second-san", "upper-case", "wildcard", "intermediate", "two-intermediates", "own-anchor", "tls12"),
-    *("any-name", "anything", "renamed", "literal", "shared", "by-name", "plain"),
+    *("any-name", "anything", "renamed", "literal", "shared", "by-name", "named", "plain"),
 )
 REFUSED = (
     *("other-ca", "public-ca", "wrong-name", "public-name", "expired", "not-yet-valid", "self-signed"),
@@ -204,7 +205,7 @@ def test_a_server_that_speaks_no_tls_hears_no_request(edge: Edge) -> None:
     [
         *[(backend, NAME) for backend in ("good", "any-name", "anything", "wrong-name", "other-ca", "own-anchor")],
         ("wildcard", "a.lab.internal"),
-        ("by-name", "by-name.example.com"),
+        ("named", "named.example.com"),
     ],
 )
 def test_the_name_sent(edge: Edge, backend: str, name: str) -> None:
