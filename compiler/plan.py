@@ -6,6 +6,7 @@ from the document carries the `path` of its place there, for findings and for th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -498,3 +499,11 @@ class Plan:
     def uses_of(self, feature: Feature) -> list[Use]:
         """Where a feature is used, in document order."""
         return [use for use in self.uses if use.feature is feature]
+
+    def conditions(self) -> Iterator[tuple[Path, Condition]]:
+        """Every `when` and `unless` with its place."""
+        for rule_list in self.rule_lists:
+            for one in rule_list.rules:
+                yield (*one.path, "when"), one.when
+                if one.unless is not None:
+                    yield (*one.path, "unless"), one.unless

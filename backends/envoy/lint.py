@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...compiler.diagnostics import Diagnostic, Path, Severity, rule
+from ...compiler.diagnostics import Diagnostic, Severity, rule
 from ...compiler.features import version_key
-from ...compiler.plan import Condition, Plan
+from ...compiler.plan import Plan
 from .lower import MAX_PROGRAM_SIZE, program_size
 from .support import Settings
 
@@ -54,7 +54,7 @@ def header_not_seen(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## References
     https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/header_sanitizing
     """
-    for path, condition in _conditions(plan):
+    for path, condition in plan.conditions():
         for header in condition.headers:
             if header.name in _NOT_SEEN or header.name.startswith("x-envoy-"):
                 yield header_not_seen.found(
@@ -90,7 +90,7 @@ def regex_too_large(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## References
     https://www.envoyproxy.io/docs/envoy/latest/api-v3/type/matcher/v3/regex.proto
     """
-    for path, condition in _conditions(plan):
+    for path, condition in plan.conditions():
         for key, matchers in (("path", condition.paths), ("header", condition.headers)):
             for matcher in matchers:
                 if program_size(matcher.expression) > MAX_PROGRAM_SIZE:
@@ -133,14 +133,6 @@ def version_not_tested(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
             target="envoy",
             help=[f"use {_TESTED}"],
         )
-
-
-def _conditions(plan: Plan) -> Iterator[tuple[Path, Condition]]:
-    for rule_list in plan.rule_lists:
-        for one in rule_list.rules:
-            yield (*one.path, "when"), one.when
-            if one.unless is not None:
-                yield (*one.path, "unless"), one.unless
 
 
 def _short(text: str) -> str:

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from ...compiler.diagnostics import Diagnostic, rule
 from ...compiler.plan import Plan
+from .lower import compiled_size
 from .support import Settings
+
+_COMPILED_LIMIT = 60_000
 
 
 @rule("haproxy-backup-never-used", acceptable=False)
@@ -50,3 +53,37 @@ def backup_never_used(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
                 target="haproxy",
                 help=["give the backend a `health` check"],
             )
+
+
+@rule("haproxy-expression-too-long", acceptable=False)
+def expression_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
+    """
+    ## What it does
+    A path, an expression or a header's value becomes an expression that PCRE2 may compile to more than 60,000 bytes.
+
+    ## Why it is bad
+    HAProxy does not start with one of more than 64 KiB.
+
+    ## Example
+    ```yaml
+    when: {path: {exact: /a-path-of-2000-letters…, ignore_case: true}}
+    deny: 403
+    ```
+
+    ## Use instead
+    A prefix, or a shorter expression.
+
+    ## Targets
+    haproxy, all versions.
+    """
+    for path, condition in plan.conditions():
+        for key, matchers in (("path", condition.paths), ("header", condition.headers)):
+            for matcher in matchers:
+                if compiled_size(matcher.expression) > _COMPILED_LIMIT:
+                    shown = matcher.text if len(matcher.text) <= 60 else f"{matcher.text[:60]}…"
+                    yield expression_too_long.found(
+                        f"`{shown}` becomes an expression that is too long for HAProxy",
+                        (*path, key),
+                        target="haproxy",
+                        help=["use a prefix, or a shorter expression"],
+                    )

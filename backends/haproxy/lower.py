@@ -249,6 +249,11 @@ def path_alternatives(paths: Sequence[PathMatcher]) -> list[str]:
     return ["|".join(group) for group in groups]
 
 
+def compiled_size(expression: str) -> int:
+    """At least as many bytes as PCRE2 compiles an expression to. It takes at most 64 KiB in one."""
+    return 34 * expression.count("[") + 3 * len(expression)
+
+
 class _Tests:
     """The ACLs of one `when` or `unless`.
 
@@ -361,7 +366,7 @@ def _section(upstream: Upstream, name: str, inspection: str | None, checked: str
             for one, server in zip(names, backend.servers, strict=True)
         ),
         _server_tls(upstream, settings) if inspection else None,
-        backend.health if inspection else None,
+        backend.health,
         backend.host_header or upstream.server_name or "",
         backend.timeouts,
         backend.host_header,
@@ -454,16 +459,17 @@ def lower(plan: Plan, settings: Settings) -> Configuration:
         for site in reversed(decrypted)
     }
     sections: dict[str, Section] = {}
-    checked: dict[str, str] = {}
+    checked: dict[tuple[str, bool], str] = {}
     for site in plan.sites:
         for upstream in (group.upstream for group in site.groups):
             name = section_name(upstream, site) if site.decrypt else tcp_section_name(upstream)
             if name in sections:
                 continue
             watched = None
-            if site.decrypt and upstream.backend.health:
-                watched = checked.get(upstream.id)
-                checked.setdefault(upstream.id, name)
+            if upstream.backend.health:
+                # A connection passed through is checked in another way.
+                watched = checked.get((upstream.id, site.decrypt))
+                checked.setdefault((upstream.id, site.decrypt), name)
             inspection = inspection_name(site) if site.decrypt else None
             sections[name] = _section(upstream, name, inspection, watched, settings)
     tcp = {one.name: found for one in plan.listeners if (found := _tcp_frontend(one, settings))}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...compiler.diagnostics import Diagnostic, Path, rule
+from ...compiler.diagnostics import Diagnostic, rule
 from ...compiler.normal_form import escape_text
-from ...compiler.plan import Condition, Plan
+from ...compiler.plan import Plan
 from .lower import STEPS_LIMIT, TOKEN_LIMIT, tests, written_length
 from .support import Settings
 
@@ -33,7 +33,7 @@ def expression_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Targets
     nginx, all versions.
     """
-    for path, condition in _conditions(plan):
+    for path, condition in plan.conditions():
         methods = "|".join(escape_text(method) for method in condition.methods)
         for key, text, expression in (
             *(("path", one.text, one.expression) for one in condition.paths),
@@ -78,11 +78,3 @@ def rule_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
                     target="nginx",
                     help=["make several rules of it"],
                 )
-
-
-def _conditions(plan: Plan) -> Iterator[tuple[Path, Condition]]:
-    for rule_list in plan.rule_lists:
-        for one in rule_list.rules:
-            yield (*one.path, "when"), one.when
-            if one.unless is not None:
-                yield (*one.path, "unless"), one.unless

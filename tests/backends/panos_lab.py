@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loopback.pki import Issued, authority, leaf, write
 from policyc.backends.panos import TARGET
 from policyc.backends.panos.support import Settings
 from policyc.compiler.bundle import Bundle
 from policyc.compiler.diagnostics import Diagnostic
 from policyc.compiler.pipeline import Loaded, compile_for, examine, load, settings_for
 from policyc.compiler.plan import Plan
-
-from loopback.pki import Issued, authority, leaf, write
 
 TARGETS: Any = {"panos": TARGET}
 

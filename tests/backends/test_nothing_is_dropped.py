@@ -494,12 +494,7 @@ def passed_through(policies: Policies) -> Iterator[tuple[Feature, Policy, Loaded
 
 
 @every_target
-def test_what_a_backend_has_holds_for_connections_passed_through_or_is_told(
-    policies: Policies, placed: Placed, request: pytest.FixtureRequest
-) -> None:
-    if placed.target.name == "haproxy":
-        reason = "a health check does nothing for connections that are passed through"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason, raises=AssertionError))
+def test_what_a_backend_has_holds_for_connections_passed_through_or_is_told(policies: Policies, placed: Placed) -> None:
     silent: list[DocumentPath] = []
     for feature, change, one, other in passed_through(policies):
         if placed.its_own(feature) and policies.files(placed, one) == policies.files(placed, other):

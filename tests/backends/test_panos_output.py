@@ -8,15 +8,13 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback.pki import leaf
 from lxml import etree
 from policyc.backends.panos.lower import certificate_name, object_name
-
-from loopback.pki import leaf
 
 from .panos_lab import Lab, backend, behind, compiled, edge, key_pair, rich, rich_lab
 
@@ -392,7 +390,9 @@ def _named(data: bytes) -> dict[tuple[str, ...], bytes]:
         if entry is not place:
             parent = entry.getparent()
             assert parent is not None
-            found[(str(parent.tag), str(entry.get("name")))] = etree.tostring(entry, method="c14n")
+            above = parent.getparent()
+            assert above is not None
+            found[(str(above.tag), str(parent.tag), str(entry.get("name")))] = etree.tostring(entry, method="c14n")
     return found
 
 
@@ -432,7 +432,7 @@ def test_a_renewed_certificate_has_a_new_name(lab: Lab) -> None:
     second = _named(bundle.files["panos.xml"])
     assert set(first) == set(second)
     rules = [key for key in first if first[key] != second[key]]
-    assert rules == [("rules", "lab_192-0-2-10-443")]
+    assert rules == [("decryption", "rules", "lab_192-0-2-10-443")]
     (name,) = _certificates(bundle.files)
     assert f"<member>{name}</member>".encode() in bundle.files["panos.xml"]
     assert [key.path for key in bundle.keys] == [f"certs/{name}.key"]
