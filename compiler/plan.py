@@ -166,7 +166,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Milliseconds. `response`: until the answer's head is there. `idle`: without a byte in either direction."""
+    """Milliseconds. What each one bounds is said in `schemas/policy.py`."""
 
     connect: int
     response: int

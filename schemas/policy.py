@@ -168,9 +168,9 @@ class Timeouts(Part):
     connect: Duration = 5_000
     """Until the connection stands, TLS included."""
     response: Duration = 60_000
-    """From the whole request to the response's head."""
+    """The server's longest silence once it has the request: before the response's head, and within the response."""
     idle: Duration = 60_000
-    """Without a byte in either direction."""
+    """The longest silence on a connection that is passed through, or that waits for its next request."""
 
 
 def _tls_kind(value: Any) -> str:

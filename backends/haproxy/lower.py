@@ -161,11 +161,12 @@ class TcpFrontend:
 
 @dataclass(frozen=True, slots=True)
 class ServerTls:
-    """TLS towards a server. Without `ca_file` anything is accepted."""
+    """TLS towards a server. Without `ca_file` anything is accepted. OpenSSL speaks versions below 1.2 if `weak`."""
 
     name: str
     ca_file: str | None
     min_version: str
+    weak: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +350,7 @@ def _server_tls(upstream: Upstream, settings: Settings) -> ServerTls | None:
     if upstream.server_name is None or (anchors is None) != (tls.verify is Verify.NONE):
         raise ValueError(f"backend {upstream.backend.name}: nothing to verify")
     ca_file = None if anchors is None else settings.system_ca if anchors.system else f"ca/{anchors.name}.pem"
-    return ServerTls(upstream.server_name, ca_file, tls.min_version)
+    return ServerTls(upstream.server_name, ca_file, _version(tls.min_version), tls.min_version < "1.2")
 
 
 def _section(upstream: Upstream, name: str, inspection: str | None, checked: str | None, settings: Settings) -> Section:

@@ -132,8 +132,7 @@ def render(configuration: Configuration, source: str) -> Bundle:
         comment=Comment,
         condition=Condition,
         place=place,
-        ms=lambda value: Bare(f"{value}ms"),
-        version=lambda value: f"TLSv{value}",
+        ms=_milliseconds,
         methods=method_expression,
     )
     text = environment.get_template("haproxy.cfg.j2").render(
@@ -161,6 +160,10 @@ def render(configuration: Configuration, source: str) -> Bundle:
         run=("haproxy", "-f", "haproxy.cfg"),
         install="Start it in this folder: the names of files in it are relative.",
     )
+
+
+def _milliseconds(value: int) -> Bare:
+    return Bare(f"{value}ms")
 
 
 def _refusal(status: int, text: str | None = None) -> Refusal:

@@ -137,8 +137,15 @@ def render(configuration: Configuration, source: str) -> Bundle:
         # Then it opens the sockets, which needs the rights, addresses and folders of the machine that it will run on.
         check_says="syntax is ok",
         run=("nginx", "-p", "{folder}/", "-c", "{folder}/nginx.conf"),
-        install="It keeps its pid and temporary files in this folder.",
+        install="\n".join(["It keeps its pid and temporary files in this folder.", *_folders(configuration)]),
     )
+
+
+def _folders(configuration: Configuration) -> list[str]:
+    sockets = [bind for one in configuration.listeners for bind in one.binds]
+    sockets += [f"unix:{one.socket}" for one in (configuration.tcp.forwards if configuration.tcp else ())]
+    folders = sorted({bind.removeprefix("unix:").rpartition("/")[0] for bind in sockets if bind.startswith("unix:")})
+    return [f"{folder} must exist, and be open to nginx alone: its sockets lie there." for folder in folders]
 
 
 @dataclass(frozen=True, slots=True)

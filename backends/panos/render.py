@@ -48,6 +48,7 @@ def render(configuration: Configuration, source: str) -> Bundle:
         files["import-certificates.sh"] = _script(configuration, source)
     for pair in pairs:
         files[f"certs/{pair.name}.pem"] = "".join(certificate.pem for certificate in pair.chain).encode()
+    without_key = [pair.name for pair in pairs if not pair.key]
     return Bundle(
         files=files,
         keys=tuple(
@@ -60,6 +61,7 @@ def render(configuration: Configuration, source: str) -> Bundle:
             "         Rules come last: move them above your own that match more. A merge puts new ones below old ones, "
             "panos.set moves its rules into order; neither removes what the policy no longer has "
             f"(all of it has the tag {TAG})."
+            + (f"\n         The policy does not name the keys of: {', '.join(without_key)}." if without_key else "")
         ),
     )
 

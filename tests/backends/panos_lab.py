@@ -127,7 +127,7 @@ def behind(**panos: Any) -> dict[str, Any]:
 
 def rich(position: str, version: str = "11.2", location: dict[str, str] | None = None) -> dict[str, Any]:
     """A policy with something of everything that is written for a position."""
-    panos = {
+    panos: dict[str, Any] = {
         "version": version,
         "position": position,
         "location": location or {"vsys": "vsys1"},
