@@ -102,7 +102,7 @@ class Geo:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server of an upstream. With `max_fails` 0 no failure takes it out, else that many do for `fail_timeout` seconds."""  # noqa: E501
+    """A server of an upstream. `max_fails` failures take it out for `fail_timeout` seconds; 0: none ever does."""
 
     address: str
     weight: int
