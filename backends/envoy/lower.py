@@ -330,11 +330,10 @@ class _Lowering:
     def _pass(self, site: Site) -> Pass:
         (group,) = site.groups
         backend = group.upstream.backend
-        self._cluster(group.upstream, passed=True)
         return Pass(
             name=site.name,
             source=self._from(site.path),
-            cluster=group.upstream.id,
+            cluster=self._cluster(group.upstream, passed=True),
             by_source=backend.balance is Balance.SOURCE_HASH,
             idle=backend.timeouts.idle,
             attempts=len(backend.servers),
@@ -342,7 +341,7 @@ class _Lowering:
 
     def _virtual_hosts(self, site: Site, group: HostGroup) -> Iterable[VirtualHost]:
         """One for the exact names and one for the wildcards, so that only the latter pay for their check."""
-        self._cluster(group.upstream, passed=False)
+        cluster = self._cluster(group.upstream, passed=False)
         backend = group.upstream.backend
         for wildcard in (False, True):
             hostnames = tuple(host for host in group.hostnames if host.wildcard is wildcard)
@@ -358,7 +357,7 @@ class _Lowering:
                     step for rule_list in site.rule_lists for rule in rule_list.rules for step in self._steps(rule)
                 ),
                 end=Forward(
-                    cluster=group.upstream.id,
+                    cluster=cluster,
                     host=hostnames[0].name if len(hostnames) == 1 and not wildcard else None,
                     host_header=backend.host_header,
                     by_source=backend.balance is Balance.SOURCE_HASH,
@@ -394,12 +393,14 @@ class _Lowering:
 
     # --- clusters ---------------------------------------------------------------------------------------------
 
-    def _cluster(self, upstream: Upstream, *, passed: bool) -> None:
+    def _cluster(self, upstream: Upstream, *, passed: bool) -> str:
+        """The name of an upstream's cluster. No name of the policy holds a colon."""
         backend = upstream.backend
-        if upstream.id in self.clusters:
-            return
-        self.clusters[upstream.id] = Cluster(
-            name=upstream.id,
+        name = f"{upstream.id}::tcp" if passed else upstream.id
+        if name in self.clusters:
+            return name
+        self.clusters[name] = Cluster(
+            name=name,
             source=self._from(backend.path),
             servers=tuple(server for server in backend.servers if not server.backup),
             backups=tuple(server for server in backend.servers if server.backup),
@@ -410,6 +411,7 @@ class _Lowering:
             check_host=backend.host_header or upstream.server_name,
             timeouts=backend.timeouts,
         )
+        return name
 
     def _cluster_tls(self, upstream: Upstream) -> ClusterTls | None:
         tls = upstream.backend.tls
