@@ -8,7 +8,7 @@ What a target cannot do in the same way is a finding, never a difference.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from urllib.parse import unquote_to_bytes
@@ -65,6 +65,8 @@ class Request:
 
 # --- what comes out ---------------------------------------------------------------------------------------------
 
+Walk = tuple[tuple[Rule, bool], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class HandshakeRefused:
@@ -83,11 +85,15 @@ class PassedThrough:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The visitor gets this status. `rule` is None where no rule was needed."""
+    """The visitor gets this status. `rule` is None where no rule was needed.
+
+    `walk`, here and below: every rule that was looked at, and whether it applied.
+    """
 
     status: int
     why: str
     rule: Rule | None = None
+    walk: Walk = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ class Redirected:
     status: int
     to: str
     rule: Rule
+    walk: Walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,7 @@ class Forwarded:
     removed: tuple[str, ...]
     working: tuple[tuple[Rule, RateLimit | LimitBody | EditHeaders | LogLabel], ...]
     allowed_by: Rule | None
+    walk: Walk
 
 
 Decision = HandshakeRefused | PassedThrough | Refused | Redirected | Forwarded
@@ -148,6 +156,12 @@ def decide(plan: Plan, connection: Connection, request: Request) -> Decision:
         return refused
     source = visitor(listener, connection.peer, request.headers)
     return _walk(site, asked[1], host, source, _forwarded_for(listener, connection.peer, request.headers), request)
+
+
+def site_of(listener: Listener, connection: Connection) -> Site | None:
+    """The site whose certificate is shown, or that the connection is passed through to; None: it is refused."""
+    found = _site(listener, (connection.sni or "").lower())
+    return found[0] if found else None
 
 
 def visitor(listener: Listener, peer: Address, headers: Iterable[tuple[bytes, bytes]]) -> Address:
@@ -271,17 +285,24 @@ def _walk(
     site: Site, group: HostGroup, host: str, source: Address, forwarded_for: str, request: Request
 ) -> Refused | Redirected | Forwarded:
     working: list[tuple[Rule, RateLimit | LimitBody | EditHeaders | LogLabel]] = []
+    walk: list[tuple[Rule, bool]] = []
     allowed_by: Rule | None = None
-    for rule in _hits(site, host, source, request):
+    for rule in (rule for rule_list in site.rule_lists for rule in rule_list.rules):
+        hit = _holds(rule.when, host, source, request) and not (
+            rule.unless is not None and _holds(rule.unless, host, source, request)
+        )
+        walk.append((rule, hit))
+        if not hit:
+            continue
         ending: Refused | Redirected | None = None
         for action in rule.actions:
             match action:
                 case Allow():
                     allowed_by = rule
                 case Deny(status):
-                    ending = Refused(status, "a rule denies it", rule)
+                    ending = Refused(status, "a rule denies it", rule, tuple(walk))
                 case Redirect(to, status):
-                    ending = Redirected(status, to, rule)
+                    ending = Redirected(status, to, rule, tuple(walk))
                 case RateLimit() | LimitBody() | EditHeaders() | LogLabel():
                     working.append((rule, action))
         if ending is not None:
@@ -299,16 +320,8 @@ def _walk(
         (*_NOT_FORWARDED, *([subject] if subject else [])),
         tuple(working),
         allowed_by,
+        tuple(walk),
     )
-
-
-def _hits(site: Site, host: str, source: Address, request: Request) -> Iterator[Rule]:
-    for rule_list in site.rule_lists:
-        for rule in rule_list.rules:
-            if _holds(rule.when, host, source, request) and not (
-                rule.unless is not None and _holds(rule.unless, host, source, request)
-            ):
-                yield rule
 
 
 def _holds(condition: Condition, host: str, source: Address, request: Request) -> bool:
