@@ -8,7 +8,7 @@ from ..schemas import policy as written
 from .diagnostics import Diagnostic, Location, Path, declare
 from .normal_form import NotNormal, close_literal, decode_literal, escape_text
 from .plan import Condition, HeaderMatcher, Hostname, PathMatcher, QueryMatcher, TextMatch
-from .regex import BadRegex, check, path_expression
+from .regex import BadRegex, path_expression, value_expression
 
 INVALID_PATH = declare(
     "invalid-path",
@@ -135,7 +135,7 @@ def _header(match: written.HeaderMatch, path: Path, findings: list[Diagnostic]) 
             yield HeaderMatcher(name, kind, text, expression)
     for index, text in enumerate(match.regex or ()):
         try:
-            check(text)
+            value_expression(text)
         except BadRegex as error:
             findings.append(_bad_regex(text, error, (*path, "regex", index)))
         else:
@@ -149,7 +149,7 @@ def _query(match: written.QueryMatch, path: Path, findings: list[Diagnostic]) ->
         yield QueryMatcher(match.name, TextMatch.EXACT, text)
     for index, text in enumerate(match.regex or ()):
         try:
-            check(text)
+            value_expression(text)
         except BadRegex as error:
             findings.append(_bad_regex(text, error, (*path, "regex", index)))
         else:

@@ -36,6 +36,7 @@ from .plan import (
     TextMatch,
     Upstream,
 )
+from .regex import value_expression
 
 # --- what comes in ----------------------------------------------------------------------------------------------
 
@@ -390,7 +391,7 @@ def _header(matcher: HeaderMatcher, request: Request) -> bool:
         case TextMatch.CONTAINS:
             return any(wanted in value for value in values)
         case TextMatch.REGEX:
-            return any(re.search(wanted, value) for value in values)
+            return any(_found(matcher.text, value) for value in values)
 
 
 def _query(matcher: QueryMatcher, target: bytes) -> bool:
@@ -406,8 +407,13 @@ def _query(matcher: QueryMatcher, target: bytes) -> bool:
             case TextMatch.EXACT:
                 return _decoded(value) == matcher.text.encode()
             case _:
-                return re.search(matcher.text.encode(), _decoded(value)) is not None
+                return _found(matcher.text, _decoded(value))
     return False
+
+
+def _found(regex: str, value: bytes) -> bool:
+    # As translated: Python reads some of RE2's syntax in another way, and some not at all.
+    return re.fullmatch(value_expression(regex), value.decode(errors="surrogateescape"), re.DOTALL) is not None
 
 
 def _decoded(text: bytes) -> bytes:

@@ -38,9 +38,12 @@ def path_expression(regex: str, ignore_case: bool) -> str:
     return _Translator(regex, ignore_case, closed=True).translate()
 
 
-def check(regex: str) -> None:
-    """Raises BadRegex for an expression that is not taken anywhere."""
-    _Translator(regex, False, closed=False).translate()
+def value_expression(regex: str) -> str:
+    """An expression for the *whole* of a header's or a query's value that matches where `regex` is found in it.
+
+    Raises BadRegex.
+    """
+    return _Translator(regex, False, closed=False).translate()
 
 
 class _Translator:

@@ -6,6 +6,7 @@ to a backend section, whose rules are those of a named `defaults` that all secti
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ WORDS_LIMIT = 48
 """Patterns on one line. HAProxy refuses a line of more than 64 words."""
 EXPRESSION_LIMIT = 3000
 """Bytes of one expression made of several; lines of 5,000 were seen to load."""
+
+SOCKET_LIMIT = 90
+"""Bytes of a Unix socket's path: 107 (sun_path in unix(7)), less what HAProxy appends while it binds."""
 
 
 # --- the model ------------------------------------------------------------------------------------------------
@@ -434,18 +438,26 @@ def _certificate_list(listener: Listener) -> CertificateList:
     )
 
 
-def _tcp_frontend(listener: Listener, settings: Settings) -> TcpFrontend | None:
+def socket_path(plan: Plan, listener: Listener, settings: Settings) -> str:
+    """The path of the socket between a listener's TCP and HTTP parts."""
+    folder = "" if settings.runtime_dir is None else settings.runtime_dir.rstrip("/") + "/"
+    path = f"{folder}{plan.name}.{listener.name}.sock"
+    if len(path) <= SOCKET_LIMIT:
+        return path
+    return f"{folder}{hashlib.sha256(f'{plan.name}.{listener.name}'.encode()).hexdigest()[:12]}.sock"
+
+
+def _tcp_frontend(plan: Plan, listener: Listener, settings: Settings) -> TcpFrontend | None:
     passed = [group.upstream for site in listener.sites if not site.decrypt for group in site.groups]
     if not passed:
         return None
-    folder = "" if settings.runtime_dir is None else settings.runtime_dir.rstrip("/") + "/"
     return TcpFrontend(
         listener.path,
         f"{listener.name}::tcp",
         _binds(listener.binds),
         f"maps/{listener.name}.map",
         f"{listener.name}::decrypt" if any(site.decrypt for site in listener.sites) else None,
-        f"{folder}{listener.name}.sock",
+        socket_path(plan, listener, settings),
         max(upstream.backend.timeouts.idle for upstream in passed),
     )
 
@@ -473,7 +485,7 @@ def lower(plan: Plan, settings: Settings) -> Configuration:
                 checked.setdefault((upstream.id, site.decrypt), name)
             inspection = inspection_name(site) if site.decrypt else None
             sections[name] = _section(upstream, name, inspection, watched, settings)
-    tcp = {one.name: found for one in plan.listeners if (found := _tcp_frontend(one, settings))}
+    tcp = {one.name: found for one in plan.listeners if (found := _tcp_frontend(plan, one, settings))}
     # Without any site it still has a socket, on which every name is refused.
     https = [one for one in plan.listeners if not one.sites or any(site.decrypt for site in one.sites)]
     return Configuration(

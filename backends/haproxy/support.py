@@ -12,7 +12,9 @@ from pydantic import StringConstraints
 from ...compiler.features import Feature, complete, emulated, impossible, native, planned
 from ...schemas.target import TargetSettings, Version
 
-AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/+@-]*$")]
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/+@-]*$", max_length=1000)]
+
+SocketFolder = Annotated[AbsolutePath, StringConstraints(max_length=60)]
 
 OLDEST = "2.6"
 """Rules in named `defaults` came with 2.5, the `host_only` converter with 2.6."""
@@ -25,7 +27,7 @@ class Settings(TargetSettings):
     """The version of HAProxy, quoted: 2.6 to 3.2."""
     system_ca: AbsolutePath = "/etc/ssl/certs/ca-certificates.crt"
     """The machine's own store of CAs, one PEM file, for `ca: system`."""
-    runtime_dir: AbsolutePath | None = None
+    runtime_dir: SocketFolder | None = None
     """An existing folder that only HAProxy can enter, for the sockets between its TCP and its HTTP part.
 
     Used where a listener passes some sites through and decrypts others. Without it they lie in the folder in which
