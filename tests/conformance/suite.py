@@ -17,7 +17,7 @@ from . import running
 from .certificates import Certificates, make
 from .laboratory import Laboratory
 from .proxies import Chosen, choose
-from .topics import Case, Version, read
+from .topics import BadTopic, Case, Version, read
 
 REFERENCE = "reference"
 RESULT = "conformance"
@@ -50,13 +50,16 @@ def chosen_of(config: pytest.Config) -> dict[str, Chosen]:
 class TopicFile(pytest.File):
     """One file of ``cases/``."""
 
-    _laboratory: Laboratory | None = None
+    _laboratory: Laboratory | Exception | None = None
     _reports: dict[str, dict[str, Any]]
 
     def collect(self) -> Iterator[pytest.Item]:
         """One test for each case, version of HTTP, and judge."""
         self._reports = {}
-        _, cases = read(self.path)
+        try:
+            _, cases = read(self.path)
+        except BadTopic as bad:
+            raise self.CollectError(str(bad)) from bad
         for judge in (REFERENCE, *TARGETS):
             for case in cases:
                 if judge == REFERENCE and not case.has_reading:
@@ -71,18 +74,26 @@ class TopicFile(pytest.File):
     def laboratory(self) -> Laboratory:
         """The topic on those proxies for which tests were chosen; started when it is first needed."""
         if self._laboratory is None:
-            topic, _ = read(self.path)
-            folder = tempfile.TemporaryDirectory(prefix=f"policyc-{self.path.stem}-", ignore_cleanup_errors=True)
-            self.addfinalizer(folder.cleanup)
-            laboratory = Laboratory(self.path.stem, topic, Path(folder.name), certificates_of(self.config))
-            self.addfinalizer(laboratory.stop)
-            items = [item for item in self.session.items if isinstance(item, CaseItem) and item.parent is self]
-            targets = [target for target in TARGETS if any(item.judge == target for item in items)]
-            chosen = chosen_of(self.config)
-            laboratory.reduce(chosen, targets)
-            laboratory.start(chosen, targets)
-            self._laboratory = laboratory
+            try:
+                self._laboratory = self._start()
+            except Exception as error:  # noqa: BLE001  # told by every case, tried once
+                self._laboratory = error
+        if isinstance(self._laboratory, Exception):
+            raise Wrong(f"{self.path.name}: {type(self._laboratory).__name__}: {self._laboratory}") from self._laboratory
         return self._laboratory
+
+    def _start(self) -> Laboratory:
+        topic, _ = read(self.path)
+        folder = tempfile.TemporaryDirectory(prefix=f"policyc-{self.path.stem}-", ignore_cleanup_errors=True)
+        self.addfinalizer(folder.cleanup)
+        laboratory = Laboratory(self.path.stem, topic, Path(folder.name), certificates_of(self.config))
+        self.addfinalizer(laboratory.stop)
+        items = [item for item in self.session.items if isinstance(item, CaseItem) and item.parent is self]
+        targets = [target for target in TARGETS if any(item.judge == target for item in items)]
+        chosen = chosen_of(self.config)
+        laboratory.reduce(chosen, targets)
+        laboratory.start(chosen, targets)
+        return laboratory
 
     def findings(self, target: str) -> dict[str, Any]:
         """What ``policyc lint`` says of the whole topic for a target."""
