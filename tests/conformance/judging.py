@@ -11,22 +11,22 @@ from policyc.compiler.decide import Decision, Forwarded, Redirected, Refused
 
 from ..live.edges import MALFORMED
 from .certificates import Certificates
-from .reading import edited, forwarded_fields
+from .reading import answered_fields, forwarded_fields
 from .sending import Arrived, Sent
-from .topics import Ask, Expect
+from .topics import Ask, Expect, Version
 
 Origins = Mapping[str, Sequence[Origin]]
 _OF_CONNECTION = {"connection", "keep-alive", "te", "transfer-encoding", "content-length", "upgrade"}
 
 
 def complaints(
-    ask: Ask, sent: Sent, decision: Decision | None, origins: Origins, certificates: Certificates
+    ask: Ask, version: Version, sent: Sent, decision: Decision | None, origins: Origins, certificates: Certificates
 ) -> list[str]:
     """What is wrong; nothing where all is as it must be. `decision` is None where the reference has no reading."""
     expect = ask.expect
     wrong = _about_ending(ask, sent, origins)
     if expect.ending in ("passes", "switches") and len(sent.arrived) == 1:
-        wrong += _about_arrival(ask, sent.arrived[0], decision, origins)
+        wrong += _about_arrival(ask, version, sent.arrived[0], decision, origins)
     if sent.answer is not None:
         wrong += _about_answer(ask, sent, decision, certificates)
     if expect.within and not expect.within[0] <= sent.took <= expect.within[1]:
@@ -69,7 +69,9 @@ def _about_silence(ask: Ask, expect: Expect, origins: Origins) -> list[str]:
     return wrong
 
 
-def _about_arrival(ask: Ask, arrived: Arrived, decision: Decision | None, origins: Origins) -> list[str]:
+def _about_arrival(
+    ask: Ask, version: Version, arrived: Arrived, decision: Decision | None, origins: Origins
+) -> list[str]:
     expect, seen = ask.expect, arrived.seen
     wrong: list[str] = []
     if ask.raw is None:
@@ -84,7 +86,7 @@ def _about_arrival(ask: Ask, arrived: Arrived, decision: Decision | None, origin
         wrong.append(f"it arrived at {arrived.origin.name}")
     found = {name: [value.decode("latin-1") for value in seen.values(name)] for name in _names(seen)}
     if reading is not None:
-        wrong += _compare(forwarded_fields(ask, reading), found)
+        wrong += _compare(forwarded_fields(ask, version, reading), found)
     wanted_fields = expect.arrives.headers.items()
     wrong += [
         f"{name} arrived as {found.get(name.lower())}, not {values}"
@@ -141,9 +143,11 @@ def _about_answer(ask: Ask, sent: Sent, decision: Decision | None, certificates:
     if expect.location is not None and found.get("location") != [expect.location]:
         wrong.append(f"it leads to {found.get('location')}")
     if isinstance(decision, Forwarded | Redirected | Refused):
-        for name, values in edited({}, decision, response=True).items():
+        put, taken = answered_fields(decision)
+        for name, values in put.items():
             if not set(values) <= {part for line in found.get(name, []) for part in (line, *line.split(", "))}:
                 wrong.append(f"the answer's {name} is {found.get(name)}, the reference says {values}")
+        wrong += [f"the answer has {name}, which a rule takes away" for name in taken if name in found]
     for name, values in expect.answer.headers.items():
         if joined(found.get(name.lower(), [])) != joined(values):
             wrong.append(f"the answer's {name} is {found.get(name.lower())}, not {values}")

@@ -17,7 +17,7 @@ def read_case(laboratory: Laboratory, case: Case, version: Version) -> list[str]
     """Where the reference says something else than the case; nothing where it agrees."""
     for ask in case.steps:
         decision = reading.decided(laboratory.plan, ask, version, laboratory.certificates)
-        wrong = reading.complaints(ask, decision)
+        wrong = reading.complaints(ask, version, decision)
         if wrong:
             return [_named(ask), *wrong]
     return []
@@ -47,7 +47,7 @@ def _ask(laboratory: Laboratory, sender: Sender, ask: Ask, version: Version) -> 
     end = time.monotonic() + ask.eventually
     while True:
         sent = sender.send(ask)
-        wrong = judging.complaints(ask, sent, decision, laboratory.origins, laboratory.certificates)
+        wrong = judging.complaints(ask, version, sent, decision, laboratory.origins, laboratory.certificates)
         if not wrong or time.monotonic() > end:
             return sent, wrong
         time.sleep(_BETWEEN_TRIES)

@@ -79,7 +79,9 @@ class TopicFile(pytest.File):
             except Exception as error:  # noqa: BLE001  # told by every case, tried once
                 self._laboratory = error
         if isinstance(self._laboratory, Exception):
-            raise Wrong(f"{self.path.name}: {type(self._laboratory).__name__}: {self._laboratory}") from self._laboratory
+            raise Wrong(
+                f"{self.path.name}: {type(self._laboratory).__name__}: {self._laboratory}"
+            ) from self._laboratory
         return self._laboratory
 
     def _start(self) -> Laboratory:
