@@ -46,13 +46,14 @@ def _about_ending(ask: Ask, sent: Sent, origins: Origins) -> list[str]:
         # TLS 1.3: the visitor is done with the handshake before the edge has looked at the certificate.
         "stranger": status in (None, 400) and not sent.arrived,
         "failed": status in (502, 503) and not sent.arrived,
+        "unanswered": status in (None, 502, 503) and not sent.arrived,
         "late": status == 504,
         "through": status == 200 and len(sent.arrived) == 1,
         "switches": status == 101 and sent.mirrored and len(sent.arrived) == 1,
         "limited": status == (expect.status or 429) and not sent.arrived,
     }[expect.ending]
     wrong = [] if right else [f"expected {expect.ending} {expect.status or ''}"]
-    if expect.ending == "failed":
+    if expect.ending in ("failed", "unanswered"):
         wrong += _about_silence(ask, expect, origins)
     return wrong
 

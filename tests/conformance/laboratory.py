@@ -17,7 +17,7 @@ from . import capability
 from .capability import Reduced
 from .certificates import Certificates
 from .proxies import Chosen
-from .topics import Case, Recipe, Topic
+from .topics import EVERY, Case, Recipe, Topic
 
 _TLS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -25,12 +25,17 @@ _TLS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 class Laboratory:
     """What the cases of one topic play in. A context manager."""
 
-    def __init__(self, name: str, topic: Topic, folder: Path, certificates: Certificates) -> None:
+    def __init__(
+        self, name: str, topic: Topic, cases: Sequence[Case], folder: Path, certificates: Certificates
+    ) -> None:
         self.name = name
         self.topic = topic
         self.folder = folder
         self.certificates = certificates
-        self.policy: dict[str, Any] = certificates.filled(topic.policy)
+        self.whole_policy: dict[str, Any] = certificates.filled(topic.policy)
+        """As the topic has it, with the sites that are refused on every target."""
+        refused = {site for case in cases if EVERY in case.finding for site in case.sites}
+        self.policy = capability.pruned(self.whole_policy, refused, set(), self.whole_policy.get("accept", ()))
         self.plan: Plan = capability.plan_of(self.policy, certificates.folder)
         self.reduced: dict[str, Reduced] = {}
         self.edges = Edges()

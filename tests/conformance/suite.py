@@ -17,7 +17,7 @@ from . import running
 from .certificates import Certificates, make
 from .laboratory import Laboratory
 from .proxies import Chosen, choose
-from .topics import BadTopic, Case, Version, read
+from .topics import EVERY, BadTopic, Case, Version, read
 
 REFERENCE = "reference"
 RESULT = "conformance"
@@ -64,7 +64,7 @@ class TopicFile(pytest.File):
             for case in cases:
                 if judge == REFERENCE and not case.has_reading:
                     continue
-                if case.finding and judge not in case.finding:
+                if case.finding and EVERY not in case.finding and judge not in case.finding:
                     continue
                 for version in case.over if case.steps else case.over[:1]:
                     name = f"{judge} {version} {case.name}"
@@ -85,10 +85,10 @@ class TopicFile(pytest.File):
         return self._laboratory
 
     def _start(self) -> Laboratory:
-        topic, _ = read(self.path)
+        topic, cases = read(self.path)
         folder = tempfile.TemporaryDirectory(prefix=f"policyc-{self.path.stem}-", ignore_cleanup_errors=True)
         self.addfinalizer(folder.cleanup)
-        laboratory = Laboratory(self.path.stem, topic, Path(folder.name), certificates_of(self.config))
+        laboratory = Laboratory(self.path.stem, topic, cases, Path(folder.name), certificates_of(self.config))
         self.addfinalizer(laboratory.stop)
         items = [item for item in self.session.items if isinstance(item, CaseItem) and item.parent is self]
         targets = [target for target in TARGETS if any(item.judge == target for item in items)]
@@ -103,7 +103,7 @@ class TopicFile(pytest.File):
             laboratory = self.laboratory
             file = laboratory.certificates.folder / f"{laboratory.name}-{target}.yaml"
             settings = {target: dict(chosen_of(self.config)[target].settings)}
-            file.write_text(json.dumps({**laboratory.policy, "targets": settings}))
+            file.write_text(json.dumps({**laboratory.whole_policy, "targets": settings}))
             done = run_policyc("lint", str(file), "--target", target, "--format", "json")
             if done.returncode not in (0, 1):
                 raise Wrong(f"policyc lint ended with {done.returncode}: {done.stderr}")
@@ -143,7 +143,9 @@ class CaseItem(pytest.Item):
         reasons = laboratory.reasons(self.case, self.judge)
         if self.case.finding or reasons:
             self._tell("finding" if self.case.finding else "unsupported")
-            self._see_findings(reasons | set(filter(None, [self.case.finding.get(self.judge)])))
+            self._see_findings(
+                {*reasons, *(self.case.finding[key] for key in {EVERY, self.judge} & self.case.finding.keys())}
+            )
             return
         self._tell("passed")
         error = laboratory.edges.failed.get(self.judge)
@@ -162,7 +164,8 @@ class CaseItem(pytest.Item):
         self.user_properties.append((RESULT, {**result, "state": state}))
 
     def _see_findings(self, rules: set[str]) -> None:
-        told = {one["rule"] for one in self.file.findings(self.judge)["findings"] if one["target"] == self.judge}
+        findings = self.file.findings(self.judge)["findings"]
+        told = {one["rule"] for one in findings if one["target"] in (None, self.judge)}
         if not rules <= told:
             raise Wrong(f"policyc lint --target {self.judge} does not say {sorted(rules - told)}; it says {told}")
 

@@ -26,12 +26,13 @@ Ending = Literal[
     "handshake",  # no TLS
     "stranger",  # a visitor's certificate is not good enough: no TLS, or 400
     "failed",  # the backend cannot be talked to: 502 or 503, and it hears no byte
+    "unanswered",  # as failed, or the end of the connection: it is the backend that refuses the edge
     "late",  # the backend was too slow: 504
     "through",  # TLS is passed through to `backend`, untouched
     "switches",  # 101, and the connection carries bytes both ways
     "limited",  # 429 or 413 by `rule`, which let the walk go on
 ]
-_SHORT = {"passes", "malformed", "handshake", "stranger", "failed", "late", "switches"}
+_SHORT = {"passes", "malformed", "handshake", "stranger", "failed", "unanswered", "late", "switches"}
 
 
 class Data(BaseModel):
@@ -193,9 +194,9 @@ class Group(Data):
     steps: list[dict[str, Any]] = []
     """One case of several requests, in order."""
     finding: dict[str, str] = {}
-    """Target → its own lint rule that refuses `sites`."""
+    """Target → its own lint rule that refuses `sites`; `every`: a rule that refuses them whatever the target."""
     sites: list[str] = []
-    """The sites that must be there. Default: those of the SNI and the host."""
+    """The sites that it is about, where the SNI and the host do not say so."""
     why: str = ""
 
 
@@ -246,6 +247,10 @@ class Case:
     def has_reading(self) -> bool:
         """Whether the reference can be asked about each step."""
         return bool(self.steps) and all(step.has_reading for step in self.steps)
+
+
+EVERY = "every"
+"""In place of a target: a finding that does not depend on one."""
 
 
 class BadTopic(Exception):
