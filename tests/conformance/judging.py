@@ -46,7 +46,9 @@ def _about_ending(ask: Ask, sent: Sent, origins: Origins) -> list[str]:
         # TLS 1.3: the visitor is done with the handshake before the edge has looked at the certificate.
         "stranger": status in (None, 400) and not sent.arrived,
         "failed": status in (502, 503) and not sent.arrived,
+        "down": status in (502, 503) and not sent.arrived,
         "unanswered": status in (None, 502, 503) and not sent.arrived,
+        "once": status in (502, 503) and len(sent.arrived) == 1,
         "late": status == 504,
         "through": status == 200 and len(sent.arrived) == 1,
         "switches": status == 101 and sent.mirrored and len(sent.arrived) == 1,
@@ -141,7 +143,10 @@ def _about_answer(ask: Ask, sent: Sent, decision: Decision | None, certificates:
         found.setdefault(name, []).append(value)
     if isinstance(decision, Redirected) and found.get("location") != [decision.to]:
         wrong.append(f"it leads to {found.get('location')}, the reference says {decision.to}")
-    if expect.location is not None and found.get("location") != [expect.location]:
+    location = expect.location
+    if location is not None and ask.plain:
+        location = location.replace("{port}", str(sent.port)).replace("{target}", ask.target)
+    if location is not None and found.get("location") != [location]:
         wrong.append(f"it leads to {found.get('location')}")
     if isinstance(decision, Forwarded | Redirected | Refused):
         put, taken = answered_fields(decision)

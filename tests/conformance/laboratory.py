@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loopback.origin import Origin, Seen
+from policyc.compiler.lint.support import rule_id
 from policyc.compiler.plan import Plan, Site
 from policyc.compiler.target import installed_targets
 
@@ -137,10 +138,14 @@ class Laboratory:
                     return site
         return None
 
+    def lacks(self, case: Case, target: str) -> bool:
+        """Whether a target cannot do a feature that a case proves, or cannot have a site that it needs."""
+        return bool(self.reduced[target].cannot & set(case.features) or self.reasons(case, target))
+
     def reasons(self, case: Case, target: str) -> set[str]:
-        """The findings because of which a target cannot have a case; none where it can."""
+        """The findings that must tell why a target cannot have a case."""
         reduced = self.reduced[target]
-        found = {capability.rule_id(feature) for feature in case.features if feature in reduced.cannot}
+        found = {rule_id(feature) for feature in case.features if feature in reduced.told}
         for listener, site in self.places(case):
             found |= reduced.listeners.get(listener, set())
             if site is not None:

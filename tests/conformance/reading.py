@@ -31,6 +31,8 @@ _GOOD_VISITORS = {
 """Who is a good client by which CA: facts of pki.yaml, not of the code."""
 
 Fields = dict[str, list[str]]
+_FORWARDED = {"passes", "failed", "down", "unanswered", "once", "late", "switches"}
+"""How it can end for what the edge lets through."""
 _OLD = "as it was"
 
 
@@ -78,7 +80,7 @@ def complaints(ask: Ask, version: Version, decision: Decision) -> list[str]:
     """Where the reference says something else than the case expects."""
     expect = ask.expect
     match expect.ending, decision:
-        case (("passes" | "failed" | "late" | "switches"), Forwarded()):
+        case ending, Forwarded() if ending in _FORWARDED:
             return _about_forwarded(ask, version, decision)
         case "limited", Forwarded():
             kind = {429: RateLimit, 413: LimitBody}[expect.status or 429]

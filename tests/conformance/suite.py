@@ -141,7 +141,7 @@ class CaseItem(pytest.Item):
             pytest.skip(missing)
         laboratory = self.file.laboratory
         reasons = laboratory.reasons(self.case, self.judge)
-        if self.case.finding or reasons:
+        if self.case.finding or laboratory.lacks(self.case, self.judge):
             self._tell("finding" if self.case.finding else "unsupported")
             self._see_findings(
                 {*reasons, *(self.case.finding[key] for key in {EVERY, self.judge} & self.case.finding.keys())}
@@ -150,7 +150,7 @@ class CaseItem(pytest.Item):
         self._tell("passed")
         error = laboratory.edges.failed.get(self.judge)
         if error is not None:
-            raise error
+            raise Wrong(f"{type(error).__name__}: {error}")
         self._raise(running.run_case(laboratory, self.judge, self.case, self.version))
 
     def _raise(self, wrong: Sequence[str]) -> None:
