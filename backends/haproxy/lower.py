@@ -265,7 +265,8 @@ def _frontend(listener: Listener, tcp: TcpFrontend | None, rules: Names) -> Fron
         certificates=_list_file(listener),
         hosts=_map_file(listener),
         trusted=(trusted := _trusted(listener)),
-        trusting=tuple((Literal(one.name), Literal("ipv6", one.name.endswith("ipv6"))) for one in trusted),
+        peer=(peer := tuple((Literal(one.name), Literal("ipv6", one.name.endswith("ipv6"))) for one in trusted)),
+        trusting=tuple((*term, Literal("more")) for term in peer),
         routes=tuple(_routes(listener, rules)),
     )
 

@@ -194,7 +194,8 @@ class RouteTo:
 class Frontend:
     """A listener's sockets for HTTP over TLS. `marked`: its TCP part connects, with a PROXY header in front.
 
-    `trusting`: what holds, by the ACLs of `trusted`, where the address looked at is a trusted proxy's.
+    `peer`: what holds, by the ACLs of `trusted`, where the address looked at is a trusted proxy's; `trusting`: and where
+    there is another one before it.
     """
 
     path: Path
@@ -205,6 +206,7 @@ class Frontend:
     certificates: str
     hosts: str
     trusted: tuple[Acl, ...]
+    peer: Terms
     trusting: Terms
     routes: tuple[RouteTo, ...]
 
