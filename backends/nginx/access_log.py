@@ -41,7 +41,7 @@ def http_format(listener: Listener, known: Set[Variable]) -> LogFormat:
             ("sni", Variable("policyc_log_sni")),
             ("tls_version", Variable("ssl_protocol")),
             ("host", Variable("policyc_log_host")),
-            ("method", Variable("request_method")),
+            ("method", Variable("policyc_log_method")),
             ("target", Variable("policyc_log_target")),
             ("status", Variable("status")),
             ("rule", Variable("policyc_decided_by")),
@@ -62,6 +62,7 @@ def format_name(listener: Listener) -> str:
 def http_maps(upstreams: Iterable[Upstream], source: Variable | None, known: Set[Variable]) -> Iterator[Map]:
     """What the members are made of."""
     yield from _printable("policyc_log_sni", "ssl_server_name")
+    yield from _printable("policyc_log_method", "request_method")
     yield from _printable("policyc_log_target", "request_uri")
     yield from _printable("policyc_log_host_as_sent", "http_host")
     as_sent, host = Variable("policyc_log_host_as_sent"), Variable("host")

@@ -22,12 +22,12 @@ TARGET = Variable("request_uri")
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """A part of a condition, as one map. `negative` finds out that `cases` do not hold."""
+    """A part of a condition, as one map. `negative`: the cases in which they do not hold, if known."""
 
     name: str
     source: Variable
     cases: tuple[Key | Expression, ...]
-    negative: Expression | None = None
+    negative: tuple[Key | Expression, ...] = ()
     networks: tuple[Network, ...] = ()
 
 
@@ -53,7 +53,7 @@ def path_expression(alternatives: Iterable[str]) -> str:
 
 def _fields(condition: Condition) -> Iterator[list[Test]]:
     yield [
-        Test("path", TARGET, (Expression("^" + one),), Expression(f"^(?!{one})"))
+        Test("path", TARGET, (Expression("^" + one),), (Expression(f"^(?!{one})"),))
         for one in map(path_expression, _groups([matcher.expression for matcher in condition.paths]))
     ]
     if condition.methods:
@@ -73,7 +73,7 @@ def _fields(condition: Condition) -> Iterator[list[Test]]:
         for test in _header_tests(name, list(headers))
     ]
     yield [
-        Test("query", TARGET, (Expression(f"^(?:{one})\\z"),), Expression(f"^(?!(?:{one})\\z)"))
+        Test("query", TARGET, (Expression(f"^(?:{one})\\z"),), (Expression(f"^(?!(?:{one})\\z)"),))
         for one in map("|".join, _groups([matcher.expression_pcre for matcher in condition.queries]))
     ]
 
@@ -86,7 +86,8 @@ def _header_tests(name: str, headers: Sequence[HeaderMatcher]) -> Iterator[Test]
             f"header_{slug(name)}",
             Variable("http_" + name.replace("-", "_")),
             (Expression(any_of),),
-            Expression(f"^(?!(?s:.*?)(?:{any_of}))"),
+            # A map does not try its expressions on an empty text.
+            (Key(""), Expression(f"^(?!(?s:.*?)(?:{any_of}))")),
         )
 
 

@@ -210,7 +210,7 @@ class Rules:
             self.blocks.append(Geo(rule.path, source.name, test.networks, self._source))
         # A search that nginx gives up (PCRE's match limit) takes the default: it must be the safe side.
         if doubt and test.negative:
-            block = Map(rule.path, (source,), name, if_true, ((test.negative, if_false),))
+            block = Map(rule.path, (source,), name, if_true, tuple((case, if_false) for case in test.negative))
         else:
             block = Map(rule.path, (source,), name, if_false, tuple((case, if_true) for case in test.cases))
         self.blocks.append(block)
