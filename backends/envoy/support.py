@@ -107,7 +107,7 @@ _SUPPORT = complete(
         Feature.DENY: native(),
         Feature.REDIRECT: emulated("an answer with a Location as written: Envoy's own redirects take it apart"),
         Feature.RATE_LIMIT: emulated(
-            "a token bucket for each source, filled evenly; of more than 100,000 sources the longest silent are forgotten",
+            "a bucket of tokens for each source, filled evenly; of more than 100,000 the longest silent is forgotten",
             since=OLDEST,
         ),
         Feature.LIMIT_BODY: emulated("a body of unknown length is read whole before it is judged", since=OLDEST),
