@@ -150,8 +150,9 @@ def _routes(http: Http, *, secure: bool) -> Json:
         "virtual_hosts": [*(_virtual_host(http, host) for host in http.hosts), _misdirected(http)],
     }
     if secure:
-        visitor = f"%REQ({FORWARDED_FOR_HEADER}?{PEER_HEADER})%" if http.trusted else PEER
-        out["request_headers_to_add"] = [header("X-Forwarded-For", visitor), header("X-Forwarded-Proto", "https")]
+        out["request_headers_to_add"] = [header("X-Forwarded-Proto", "https")]
+        if not http.trusted:
+            out["request_headers_to_add"] += [header("X-Forwarded-For", PEER)]
         removed = ["forwarded", "x-forwarded-port", "x-envoy-external-address", *INTERNAL_HEADERS]
         if http.subject_header:
             # Removed first, and added where there is a certificate.
@@ -242,7 +243,7 @@ def _lowered(
     if isinstance(to, ToHttps):
         name, from_, fields = host.name, metadata(host.source), _to_https(to.port)
     else:
-        name, from_, fields = to.name, metadata(to.source, **rule), _forward(to)
+        name, from_, fields = to.name, metadata(to.source, **rule), _forward(to, http)
         if to.host is not None:
             return _route(name, from_, **fields, **({"typed_per_filter_config": on} if on else {}))
     return _first(
@@ -263,7 +264,7 @@ def _to_https(port: int) -> Json:
     return {"redirect": redirect}
 
 
-def _forward(forward: Forward) -> Json:
+def _forward(forward: Forward, http: Http) -> Json:
     timeouts = forward.timeouts
     host = forward.host
     route: Json = {
@@ -278,6 +279,9 @@ def _forward(forward: Forward) -> Json:
     if forward.by_source:
         route["hash_policy"] = [{"connection_properties": {"source_ip": True}}]
     added = [header("X-Forwarded-Host", host if host is not None else "%REQ(:AUTHORITY)%")]
+    if http.trusted:
+        # Here, since what all routes have in common takes our own headers away before it adds any.
+        added.append(header("X-Forwarded-For", f"%REQ({FORWARDED_FOR_HEADER}?{PEER_HEADER})%"))
     if forward.upgrades:
         route["upgrade_configs"] = [{"upgrade_type": "websocket"}]
         # In these words, however the visitor put it; other requests have neither header by now.

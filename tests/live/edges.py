@@ -15,8 +15,12 @@ from loopback.origin import Origin, Seen
 from loopback.proxy import TARGETS, DidNotStart, Missing, Proxy, program
 from loopback.relocate import Relocated, relocate
 from loopback.visitor import Answer, Door, Refused
+from policyc.compiler.features import Feature
+from policyc.compiler.target import installed_targets
 
 Policy = Mapping[str, Any]
+VERSIONS = {"haproxy": "2.6", "nginx": "1.22", "envoy": "1.40"}
+"""As installed."""
 STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
 # What a parser may answer to a message that is malformed before any rule of ours sees it (semantics.md: the decision
@@ -100,6 +104,13 @@ def every_origin(origins: Mapping[str, Sequence[Origin]]) -> list[Origin]:
     return list(dict.fromkeys(origin for group in origins.values() for origin in group))
 
 
+def able(target: str, *features: Feature) -> bool:
+    """Whether a target claims these features in its version here."""
+    found = installed_targets()[target]
+    table = found.support(found.settings_model().model_validate({"version": VERSIONS[target]}))
+    return all(table[feature].honoured_by(VERSIONS[target]) for feature in features)
+
+
 class BuildFailed(Exception):
     """``policyc build`` did not end with 0. The message holds what it printed."""
 
@@ -159,9 +170,9 @@ def start_everywhere(
         runtime = folder / f"{target}-run"
         runtime.mkdir(parents=True)
         settings = {
-            "haproxy": {"version": "2.6", "runtime_dir": str(runtime)},
-            "nginx": {"version": "1.22", "stream_module": STREAM_MODULE, "runtime_dir": str(runtime)},
-            "envoy": {"version": "1.40"},
+            "haproxy": {"version": VERSIONS["haproxy"], "runtime_dir": str(runtime)},
+            "nginx": {"version": VERSIONS["nginx"], "stream_module": STREAM_MODULE, "runtime_dir": str(runtime)},
+            "envoy": {"version": VERSIONS["envoy"]},
         }
         relocated = relocate({**without(policy, lacks), "targets": {target: settings[target]}}, base, servers)
         file = folder / f"{target}.yaml"
