@@ -68,9 +68,10 @@ def _http(cluster: Cluster, protocol: str) -> Json:
         "common_http_protocol_options": {"idle_timeout": milliseconds(cluster.timeouts.idle)},
     }
     if cluster.tls and cluster.tls.by_host:
-        # Connections are pooled by name.
+        # Connections are pooled by name. By then the Host is the one for the backend.
         out["upstream_http_protocol_options"] = {
             "auto_sni": True,
+            "override_auto_sni_header": "x-forwarded-host",
             "auto_san_validation": cluster.tls.verify_host,
         }
     return out
@@ -115,7 +116,8 @@ def _ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def _tls(tls: ClusterTls, h2: bool) -> Json:
-    validation: Json = {"trust_chain_verification": "ACCEPT_UNTRUSTED"}
+    # To accept anything would be to accept what is not pinned, too; without a CA only pins are looked at.
+    validation: Json = {} if tls.pins else {"trust_chain_verification": "ACCEPT_UNTRUSTED"}
     if tls.ca is not None:
         validation = {"trust_chain_verification": "VERIFY_TRUST_CHAIN", "trusted_ca": {"filename": tls.ca}}
     if tls.crl is not None:

@@ -52,6 +52,8 @@ class Connection:
     sni: str | None = None
     tls_version: str | None = None
     handshake: bool = False
+    client: bytes | None = None
+    """The DER of the certificate that the other end showed."""
     received: bytes = b""
     """Every byte after the handshake."""
     requests: list[Seen] = field(default_factory=list[Seen])
@@ -64,11 +66,12 @@ class _Socket(ssl.SSLSocket):
 
 
 class Origin:
-    """A threaded HTTP/1.1 server on a loopback port of its own; TLS when given a certificate.
+    """A threaded HTTP server on a loopback port of its own; TLS when given a certificate.
 
-    It answers 200 with a JSON of what it saw, keeps connections alive, and waits `delay` seconds before it answers.
-    With ``answers=False`` it closes the connection after reading a request. `respond` may give another whole response
-    (bytes) for a request. A context manager.
+    With ``protocol="h2"`` it speaks HTTP/2 only, else HTTP/1.1. With `clients` (a CA's file) it asks for a certificate
+    of that CA and talks to nobody else. It answers 200 with a JSON of what it saw, keeps connections alive, and waits
+    `delay` seconds before it answers. With ``answers=False`` it closes the connection after reading a request.
+    `respond` may give another whole response (bytes) for a request; these three are for HTTP/1.1. A context manager.
     """
 
     def __init__(
@@ -80,6 +83,8 @@ class Origin:
         answers: bool = True,
         delay: float = 0,
         max_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+        clients: Path | None = None,
+        protocol: str = "http/1.1",
         respond: Callable[[Seen], bytes | None] = lambda _: None,
     ) -> None:
         self.name = name
@@ -87,9 +92,10 @@ class Origin:
         self.port = free_port(address)
         self.answers = answers
         self.delay = delay
+        self.protocol = protocol
         self.respond = respond
         self.connections: list[Connection] = []
-        self._tls = _server_context(certificate, max_version) if certificate else None
+        self._tls = _server_context(certificate, max_version, clients, protocol) if certificate else None
         self._listener: socket.socket | None = None
         self._open: set[socket.socket] = set()
 
@@ -159,9 +165,15 @@ class Origin:
                     stream.record = connection
                 stream.do_handshake()
                 connection.tls_version = stream.version()
+                connection.client = stream.getpeercert(binary_form=True)
             connection.handshake = True
             self._open.add(stream)
-            self._converse(stream, connection)
+            if self.protocol == "h2":
+                from .origin_h2 import converse
+
+                converse(stream, connection, lambda seen: self._echo_body(seen, connection))
+            else:
+                self._converse(stream, connection)
         except OSError:
             pass  # the peer refused the certificate or went away: the connection's record says how far it came
         finally:
@@ -192,7 +204,12 @@ class Origin:
             stream.sendall(self.respond(seen) or self._echo(seen, connection))
 
     def _echo(self, seen: Seen, connection: Connection) -> bytes:
-        body = json.dumps(
+        body = self._echo_body(seen, connection)
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        return head if seen.method == b"HEAD" else head + body
+
+    def _echo_body(self, seen: Seen, connection: Connection) -> bytes:
+        return json.dumps(
             {
                 "origin": self.name,
                 "sni": connection.sni,
@@ -201,15 +218,18 @@ class Origin:
             },
             indent=1,
         ).encode()
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-        return head if seen.method == b"HEAD" else head + body
 
 
-def _server_context(certificate: tuple[Path, Path], max_version: ssl.TLSVersion) -> ssl.SSLContext:
+def _server_context(
+    certificate: tuple[Path, Path], max_version: ssl.TLSVersion, clients: Path | None, protocol: str
+) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.maximum_version = max_version
     context.load_cert_chain(*certificate)
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([protocol])
+    if clients:
+        context.load_verify_locations(clients)
+        context.verify_mode = ssl.CERT_REQUIRED
     context.sslsocket_class = _Socket
 
     def remember(stream: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
