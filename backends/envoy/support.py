@@ -99,7 +99,9 @@ _SUPPORT = complete(
         Feature.MATCH_PATH_REGEX: native(),
         Feature.MATCH_METHOD: native(),
         Feature.MATCH_HEADER: native(),
-        Feature.MATCH_HEADER_REGEX: planned(),
+        Feature.MATCH_HEADER_REGEX: native(
+            since="1.39.3", reason="before, `.` and negated classes do not match bytes that are no UTF-8"
+        ),
         Feature.MATCH_QUERY: native(),
         Feature.MATCH_SOURCE: emulated("the peer's address is written into an internal header before the rules"),
         Feature.MATCH_HOST: native(),
