@@ -29,7 +29,11 @@ _ARGUMENTS = {
         *("-p", "{folder}/", "-c", "{folder}/nginx.conf"),
         *("-g", "daemon off;" + (" user root;" if os.geteuid() == 0 else "")),
     ),
-    "envoy": ("-c", "envoy.json", "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"),
+    # Else it keeps what it logs for ten seconds.
+    "envoy": (
+        *("-c", "envoy.json", "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"),
+        *("--file-flush-interval-msec", "50"),
+    ),
 }
 _START_TIMEOUT = 20
 _STOP_TIMEOUT = 5

@@ -16,6 +16,8 @@ from loopback.proxy import TARGETS, DidNotStart, Missing, Proxy, program
 from loopback.relocate import Relocated, relocate
 from loopback.visitor import Answer, Door, Refused
 
+from .supported import VERSIONS
+
 Policy = Mapping[str, Any]
 STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
@@ -157,9 +159,9 @@ def start_everywhere(
 def placement(target: str, runtime: Path) -> dict[str, str]:
     """``targets.<target>`` for this machine. `runtime` is a folder of the proxy's own."""
     return {
-        "haproxy": {"version": "2.6", "runtime_dir": str(runtime)},
-        "nginx": {"version": "1.22", "stream_module": STREAM_MODULE, "runtime_dir": str(runtime)},
-        "envoy": {"version": "1.40"},
+        "haproxy": {"version": VERSIONS["haproxy"], "runtime_dir": str(runtime)},
+        "nginx": {"version": VERSIONS["nginx"], "stream_module": STREAM_MODULE, "runtime_dir": str(runtime)},
+        "envoy": {"version": VERSIONS["envoy"]},
     }[target]
 
 
