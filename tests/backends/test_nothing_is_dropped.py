@@ -583,6 +583,7 @@ DESCRIBES: dict[str, dict[str, str]] = {
         "Use.sites": "lint's account of features",
     },
     "envoy": {"QueryMatcher.expression_pcre": "for other engines"},
+    "haproxy": {"QueryMatcher.expression": "for other engines"},
     "panos-edge": {
         "Backend.tls": "the firewall makes no TLS of its own; lint compares `leaves`",
         "HostGroup.hostnames": "Site.hostnames, divided by upstream",
