@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from policyc.compiler.diagnostics import Diagnostic, Severity
-from policyc.compiler.features import Feature, Support
+from policyc.compiler.features import Feature
 from policyc.compiler.lint.support import rule_id
-from policyc.compiler.pipeline import Loaded, examine, load, settings_for
+from policyc.compiler.pipeline import Loaded, examine, load
 from policyc.compiler.plan import Plan, Site
 from policyc.compiler.target import Target
 from policyc.schemas.target import TargetSettings
@@ -33,7 +33,9 @@ class Reduced:
     """Site that is left out → the findings because of which it is."""
     listeners: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     cannot: set[Feature] = field(default_factory=set[Feature])
-    """The features that the whole policy uses and this target, in this version, cannot do."""
+    """The features that this target, in this version, cannot do."""
+    told: set[Feature] = field(default_factory=set[Feature])
+    """Those of them that the whole policy uses, so that a finding must tell."""
 
 
 class NotReducible(Exception):
@@ -62,41 +64,39 @@ def reduce(policy: Policy, folder: Path, target: Target[TargetSettings], setting
     `settings` are those of ``targets.<target>``. Raises NotReducible.
     """
     reduced = Reduced({**policy, "targets": {target.name: dict(settings)}})
+    made = target.settings_model().model_validate(dict(settings))
+    reduced.cannot = {feature for feature, one in target.support(made).items() if not one.honoured_by(made.version)}
     for _ in range(_STEPS):
         if not reduced.policy["sites"]:
             return reduced
         loaded = read(reduced.policy, folder, {target.name: target})
         findings = examine(loaded, {target.name: target}, [target.name]).standing
         errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+        assert loaded.plan is not None
+        reduced.told |= reduced.cannot & {use.feature for use in loaded.plan.uses}
         if not errors:
             return reduced
-        assert loaded.plan is not None
         before = json.dumps(reduced.policy)
-        _take_out(reduced, loaded.plan, target, settings_for(loaded, target), errors)
+        _take_out(reduced, loaded.plan, target.name, errors)
         if json.dumps(reduced.policy) == before:
             raise NotReducible("; ".join(f"{error.rule}: {error.message}" for error in errors))
     raise NotReducible(f"still not buildable for {target.name} after {_STEPS} steps")
 
 
-def _take_out(
-    reduced: Reduced, plan: Plan, target: Target[TargetSettings], settings: TargetSettings, errors: Sequence[Diagnostic]
-) -> None:
+def _take_out(reduced: Reduced, plan: Plan, target: str, errors: Sequence[Diagnostic]) -> None:
     policy = reduced.policy
-    table = target.support(settings)
-    unsupported = {use.feature for use in plan.uses if not honoured(table, use.feature, settings)}
-    reduced.cannot |= unsupported
     accepted = list(policy.get("accept", ()))
     sites: dict[str, set[str]] = {}
     listeners: dict[str, set[str]] = {}
-    by_rule = {rule_id(feature): feature for feature in unsupported}
+    by_rule = {rule_id(feature): feature for feature in reduced.told}
     for error in errors:
         feature = by_rule.get(error.rule)
         if feature is not None and error.acceptable:
-            accepted.append({"finding": error.rule, "target": target.name, "reason": "the cases are about the rest"})
+            accepted.append({"finding": error.rule, "target": target, "reason": "the cases are about the rest"})
             continue
         places = [(use.path, use.sites, use.backends) for use in plan.uses if use.feature is feature]
         if feature is None:
-            if error.target != target.name:
+            if error.target != target:
                 raise NotReducible(f"{error.rule}: {error.message}")
             places = [(location.path, error.sites, error.backends) for location in (error.primary, *error.related)]
         for path, of_sites, of_backends in places:
@@ -109,11 +109,6 @@ def _take_out(
     for kept, new in ((reduced.sites, sites), (reduced.listeners, listeners)):
         for name, rules in new.items():
             kept.setdefault(name, set()).update(rules)
-
-
-def honoured(table: Mapping[Feature, Support], feature: Feature, settings: TargetSettings) -> bool:
-    """Whether a target does what a feature says, in the version of its settings."""
-    return table[feature].honoured_by(settings.version)
 
 
 def _sites_at(policy: Policy, path: Sequence[str | int]) -> Iterator[str]:
@@ -186,11 +181,16 @@ def features_at(plan: Plan, listener: str, site: Site | None) -> set[Feature]:
         for group in one.groups
         for upstream in (group.upstream, *(route.upstream for route in group.routes))
     }
+    decrypted = any(one.name in names and one.decrypt for one in plan.sites)
     return {
-        use.feature
-        for use in plan.uses
-        if set(use.sites) & names
-        or set(use.backends) & backends
-        or use.path[:2] == ("listeners", listener)
-        or use.path == ("listeners",)
+        # The log of a decrypted site is no choice of the policy's.
+        *([Feature.ACCESS_LOG] if decrypted else []),
+        *(
+            use.feature
+            for use in plan.uses
+            if set(use.sites) & names
+            or set(use.backends) & backends
+            or use.path[:2] == ("listeners", listener)
+            or use.path == ("listeners",)
+        ),
     }

@@ -11,22 +11,22 @@ from policyc.compiler.decide import Decision, Forwarded, Redirected, Refused
 
 from ..live.edges import MALFORMED
 from .certificates import Certificates
-from .reading import edited, forwarded_fields
+from .reading import answered_fields, forwarded_fields
 from .sending import Arrived, Sent
-from .topics import Ask, Expect
+from .topics import Ask, Expect, Version
 
 Origins = Mapping[str, Sequence[Origin]]
 _OF_CONNECTION = {"connection", "keep-alive", "te", "transfer-encoding", "content-length", "upgrade"}
 
 
 def complaints(
-    ask: Ask, sent: Sent, decision: Decision | None, origins: Origins, certificates: Certificates
+    ask: Ask, version: Version, sent: Sent, decision: Decision | None, origins: Origins, certificates: Certificates
 ) -> list[str]:
     """What is wrong; nothing where all is as it must be. `decision` is None where the reference has no reading."""
     expect = ask.expect
     wrong = _about_ending(ask, sent, origins)
     if expect.ending in ("passes", "switches") and len(sent.arrived) == 1:
-        wrong += _about_arrival(ask, sent.arrived[0], decision, origins)
+        wrong += _about_arrival(ask, version, sent.arrived[0], decision, origins)
     if sent.answer is not None:
         wrong += _about_answer(ask, sent, decision, certificates)
     if expect.within and not expect.within[0] <= sent.took <= expect.within[1]:
@@ -46,13 +46,16 @@ def _about_ending(ask: Ask, sent: Sent, origins: Origins) -> list[str]:
         # TLS 1.3: the visitor is done with the handshake before the edge has looked at the certificate.
         "stranger": status in (None, 400) and not sent.arrived,
         "failed": status in (502, 503) and not sent.arrived,
+        "down": status in (502, 503) and not sent.arrived,
+        "unanswered": status in (None, 502, 503) and not sent.arrived,
+        "once": status in (502, 503) and len(sent.arrived) == 1,
         "late": status == 504,
         "through": status == 200 and len(sent.arrived) == 1,
         "switches": status == 101 and sent.mirrored and len(sent.arrived) == 1,
         "limited": status == (expect.status or 429) and not sent.arrived,
     }[expect.ending]
     wrong = [] if right else [f"expected {expect.ending} {expect.status or ''}"]
-    if expect.ending == "failed":
+    if expect.ending in ("failed", "unanswered"):
         wrong += _about_silence(ask, expect, origins)
     return wrong
 
@@ -69,7 +72,9 @@ def _about_silence(ask: Ask, expect: Expect, origins: Origins) -> list[str]:
     return wrong
 
 
-def _about_arrival(ask: Ask, arrived: Arrived, decision: Decision | None, origins: Origins) -> list[str]:
+def _about_arrival(
+    ask: Ask, version: Version, arrived: Arrived, decision: Decision | None, origins: Origins
+) -> list[str]:
     expect, seen = ask.expect, arrived.seen
     wrong: list[str] = []
     if ask.raw is None:
@@ -84,7 +89,7 @@ def _about_arrival(ask: Ask, arrived: Arrived, decision: Decision | None, origin
         wrong.append(f"it arrived at {arrived.origin.name}")
     found = {name: [value.decode("latin-1") for value in seen.values(name)] for name in _names(seen)}
     if reading is not None:
-        wrong += _compare(forwarded_fields(ask, reading), found)
+        wrong += _compare(forwarded_fields(ask, version, reading), found)
     wanted_fields = expect.arrives.headers.items()
     wrong += [
         f"{name} arrived as {found.get(name.lower())}, not {values}"
@@ -138,12 +143,17 @@ def _about_answer(ask: Ask, sent: Sent, decision: Decision | None, certificates:
         found.setdefault(name, []).append(value)
     if isinstance(decision, Redirected) and found.get("location") != [decision.to]:
         wrong.append(f"it leads to {found.get('location')}, the reference says {decision.to}")
-    if expect.location is not None and found.get("location") != [expect.location]:
+    location = expect.location
+    if location is not None and ask.plain:
+        location = location.replace("{port}", str(sent.port)).replace("{target}", ask.target)
+    if location is not None and found.get("location") != [location]:
         wrong.append(f"it leads to {found.get('location')}")
     if isinstance(decision, Forwarded | Redirected | Refused):
-        for name, values in edited({}, decision, response=True).items():
+        put, taken = answered_fields(decision)
+        for name, values in put.items():
             if not set(values) <= {part for line in found.get(name, []) for part in (line, *line.split(", "))}:
                 wrong.append(f"the answer's {name} is {found.get(name)}, the reference says {values}")
+        wrong += [f"the answer has {name}, which a rule takes away" for name in taken if name in found]
     for name, values in expect.answer.headers.items():
         if joined(found.get(name.lower(), [])) != joined(values):
             wrong.append(f"the answer's {name} is {found.get(name.lower())}, not {values}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loopback.origin import Origin, Seen
+from policyc.compiler.lint.support import rule_id
 from policyc.compiler.plan import Plan, Site
 from policyc.compiler.target import installed_targets
 
@@ -17,7 +18,7 @@ from . import capability
 from .capability import Reduced
 from .certificates import Certificates
 from .proxies import Chosen
-from .topics import Case, Recipe, Topic
+from .topics import EVERY, Case, Recipe, Topic
 
 _TLS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -25,12 +26,17 @@ _TLS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 class Laboratory:
     """What the cases of one topic play in. A context manager."""
 
-    def __init__(self, name: str, topic: Topic, folder: Path, certificates: Certificates) -> None:
+    def __init__(
+        self, name: str, topic: Topic, cases: Sequence[Case], folder: Path, certificates: Certificates
+    ) -> None:
         self.name = name
         self.topic = topic
         self.folder = folder
         self.certificates = certificates
-        self.policy: dict[str, Any] = certificates.filled(topic.policy)
+        self.whole_policy: dict[str, Any] = certificates.filled(topic.policy)
+        """As the topic has it, with the sites that are refused on every target."""
+        refused = {site for case in cases if EVERY in case.finding for site in case.sites}
+        self.policy = capability.pruned(self.whole_policy, refused, set(), self.whole_policy.get("accept", ()))
         self.plan: Plan = capability.plan_of(self.policy, certificates.folder)
         self.reduced: dict[str, Reduced] = {}
         self.edges = Edges()
@@ -132,10 +138,14 @@ class Laboratory:
                     return site
         return None
 
+    def lacks(self, case: Case, target: str) -> bool:
+        """Whether a target cannot do a feature that a case proves, or cannot have a site that it needs."""
+        return bool(self.reduced[target].cannot & set(case.features) or self.reasons(case, target))
+
     def reasons(self, case: Case, target: str) -> set[str]:
-        """The findings because of which a target cannot have a case; none where it can."""
+        """The findings that must tell why a target cannot have a case."""
         reduced = self.reduced[target]
-        found = {capability.rule_id(feature) for feature in case.features if feature in reduced.cannot}
+        found = {rule_id(feature) for feature in case.features if feature in reduced.told}
         for listener, site in self.places(case):
             found |= reduced.listeners.get(listener, set())
             if site is not None:

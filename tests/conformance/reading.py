@@ -16,7 +16,8 @@ from policyc.compiler.decide import (
     VisitorCertificate,
     decide,
 )
-from policyc.compiler.plan import EditHeaders, LimitBody, LogLabel, Plan, RateLimit
+from policyc.compiler.forwarding import answered, arriving, edits_of
+from policyc.compiler.plan import LimitBody, LogLabel, Plan, RateLimit
 
 from .certificates import Certificates
 from .sending import fields
@@ -30,6 +31,9 @@ _GOOD_VISITORS = {
 """Who is a good client by which CA: facts of pki.yaml, not of the code."""
 
 Fields = dict[str, list[str]]
+_FORWARDED = {"passes", "failed", "down", "unanswered", "once", "late", "switches"}
+"""How it can end for what the edge lets through."""
+_OLD = "as it was"
 
 
 def decided(plan: Plan, ask: Ask, version: Version, certificates: Certificates) -> Decision:
@@ -40,49 +44,44 @@ def decided(plan: Plan, ask: Ask, version: Version, certificates: Certificates) 
     if ask.certificate:
         subject = certificates.issued[ask.certificate].certificate.subject.rfc4514_string()
         shown = VisitorCertificate(subject, frozenset(_GOOD_VISITORS.get(ask.certificate, set())))
-    headers = tuple((name.encode("latin-1"), value.strip(" \t").encode("latin-1")) for name, value in fields(ask))
-    request = Request(
+    connection = Connection(ask.listener, ask.name_asked, ip_address(peer), shown)
+    return decide(plan, connection, request_of(ask, version))
+
+
+def request_of(ask: Ask, version: Version) -> Request:
+    """An ask as the reference takes it."""
+    return Request(
         ask.method.encode("latin-1"),
         ask.target.encode("latin-1"),
         (ask.host.encode("latin-1"),) if ask.host is not None else (),
-        headers,
+        tuple((name.encode("latin-1"), value.strip(" \t").encode("latin-1")) for name, value in fields(ask)),
         "1.1" if version == "h1" else "2",
     )
-    return decide(plan, Connection(ask.listener, ask.name_asked, ip_address(peer), shown), request)
 
 
-def forwarded_fields(ask: Ask, decision: Forwarded) -> Fields:
-    """The header fields that the origin must get, by lower-case name: without those of connection and framing."""
-    gone = {"connection", "keep-alive", "te", "upgrade", "transfer-encoding", "content-length", "host", "expect"}
-    gone |= {name.lower() for name, _ in decision.added} | {name.lower() for name in decision.removed}
-    found: Fields = {}
-    for name, value in fields(ask):
-        if name.lower() not in gone and name.replace("-", "").isalnum():
-            found.setdefault(name.lower(), []).append(value.strip(" \t"))
-    for name, value in (("host", decision.host), *decision.added):
-        found[name.lower()] = [value]
-    return edited(found, decision, response=False)
-
-
-def edited(found: Fields, decision: Forwarded | Refused | Redirected, *, response: bool) -> Fields:
-    """Header fields after the edits of the rules that applied, in order."""
-    for _, action in decision.working:
-        if isinstance(action, EditHeaders) and action.response is response:
-            for name in action.remove:
-                found.pop(name, None)
-            for name, value in action.set:
-                found[name.lower()] = [value]
-            for name, value in action.add:
-                found.setdefault(name.lower(), []).append(value)
+def forwarded_fields(ask: Ask, version: Version, decision: Forwarded) -> Fields:
+    """The header fields that the origin must get, Host among them, by lower-case name."""
+    found: Fields = {"host": [decision.host]}
+    for name, value in arriving(decision, request_of(ask, version)):
+        found.setdefault(name, []).append(value)
     return found
 
 
-def complaints(ask: Ask, decision: Decision) -> list[str]:
+def answered_fields(decision: Forwarded | Refused | Redirected) -> tuple[Fields, set[str]]:
+    """What the rules put into an answer, and the names that they take out of it."""
+    removed = {name for edit in edits_of(decision.working, response=True) for name in edit.remove}
+    found: Fields = {}
+    for name, value in answered(decision, [(name, _OLD) for name in removed]):
+        found.setdefault(name, []).append(value)
+    return found, removed - found.keys()
+
+
+def complaints(ask: Ask, version: Version, decision: Decision) -> list[str]:
     """Where the reference says something else than the case expects."""
     expect = ask.expect
     match expect.ending, decision:
-        case (("passes" | "failed" | "late" | "switches"), Forwarded()):
-            return _about_forwarded(ask, decision)
+        case ending, Forwarded() if ending in _FORWARDED:
+            return _about_forwarded(ask, version, decision)
         case "limited", Forwarded():
             kind = {429: RateLimit, 413: LimitBody}[expect.status or 429]
             by = {rule.id for rule, action in decision.working if isinstance(action, kind)}
@@ -107,7 +106,7 @@ def complaints(ask: Ask, decision: Decision) -> list[str]:
             return [f"expected {expect.ending} {expect.status or ''}, the reference says {decision!r:.300}"]
 
 
-def _about_forwarded(ask: Ask, decision: Forwarded) -> list[str]:
+def _about_forwarded(ask: Ask, version: Version, decision: Forwarded) -> list[str]:
     expect, backend = ask.expect, decision.upstream.backend.name
     wrong = [f"forwarded to {backend}, not to {expect.backend}"] if expect.backend not in (None, backend) else []
     if decision.websocket is not (expect.ending == "switches"):
@@ -115,7 +114,7 @@ def _about_forwarded(ask: Ask, decision: Forwarded) -> list[str]:
     for rule, action in decision.working:
         if isinstance(action, LimitBody) and len(ask.body) > action.size:
             wrong.append(f"a body that {rule.id} limits")
-    found = forwarded_fields(ask, decision)
+    found = forwarded_fields(ask, version, decision)
     for name, values in expect.arrives.headers.items():
         if found.get(name.lower(), []) != values:
             wrong.append(f"{name} is {found.get(name.lower())}, not {values}")
@@ -123,7 +122,8 @@ def _about_forwarded(ask: Ask, decision: Forwarded) -> list[str]:
         if ", ".join(found.get(name.lower(), [])) != value:
             wrong.append(f"{name} is {found.get(name.lower())}, not {value}")
     wrong += [f"{name} is not gone" for name in expect.arrives.absent if name.lower() in found]
-    name = decision.upstream.server_name
+    # An upstream of a wildcard has no name of its own: it is verified for the one that the visitor asked for.
+    name = decision.upstream.server_name or dict(decision.added)["X-Forwarded-Host"]
     if expect.arrives.sni not in (None, name):
         wrong.append(f"the name sent is {name}, not {expect.arrives.sni}")
     wrong += _about_log(ask, decision)

@@ -17,7 +17,7 @@ def read_case(laboratory: Laboratory, case: Case, version: Version) -> list[str]
     """Where the reference says something else than the case; nothing where it agrees."""
     for ask in case.steps:
         decision = reading.decided(laboratory.plan, ask, version, laboratory.certificates)
-        wrong = reading.complaints(ask, decision)
+        wrong = reading.complaints(ask, version, decision)
         if wrong:
             return [_named(ask), *wrong]
     return []
@@ -28,6 +28,7 @@ def run_case(laboratory: Laboratory, target: str, case: Case, version: Version) 
     edge = laboratory.edges.running[target]
     with Sender(edge, laboratory.certificates, version) as sender:
         for ask in case.steps:
+            time.sleep(ask.wait)
             everything: list[Sent] = []
             for _ in range(ask.times):
                 sent, wrong = _ask(laboratory, sender, ask, version)
@@ -47,7 +48,7 @@ def _ask(laboratory: Laboratory, sender: Sender, ask: Ask, version: Version) -> 
     end = time.monotonic() + ask.eventually
     while True:
         sent = sender.send(ask)
-        wrong = judging.complaints(ask, sent, decision, laboratory.origins, laboratory.certificates)
+        wrong = judging.complaints(ask, version, sent, decision, laboratory.origins, laboratory.certificates)
         if not wrong or time.monotonic() > end:
             return sent, wrong
         time.sleep(_BETWEEN_TRIES)
@@ -55,6 +56,9 @@ def _ask(laboratory: Laboratory, sender: Sender, ask: Ask, version: Version) -> 
 
 def _about_spread(ask: Ask, everything: Sequence[Sent], laboratory: Laboratory) -> list[str]:
     """Whether each server of the backend got its share."""
+    if ask.sticky:
+        used = {arrived.origin.name for sent in everything for arrived in sent.arrived}
+        return [] if len(used) == 1 else [f"the servers {sorted(used)} got them, not one alone"]
     if ask.spread is None:
         return []
     backend = ask.expect.backend or (ask.host or "").partition(".")[0]

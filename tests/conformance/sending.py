@@ -50,6 +50,8 @@ class Sent:
     why: str = ""
     arrived: tuple[Arrived, ...] = ()
     took: float = 0
+    port: int = 0
+    """The listener's first for TLS."""
     spoken: str | None = None
     alpn: str | None = None
     certificate: bytes = b""
@@ -85,11 +87,10 @@ class Sender:
 
     def send(self, ask: Ask) -> Sent:
         """Send one request."""
-        time.sleep(ask.wait)
         for origin in every_origin(self.edge.origins):
             origin.forget()
         log = LogReader(self.edge)
-        sent = Sent()
+        sent = Sent(port=self.edge.relocated.ports[ask.listener][0][1])
         begin = time.monotonic()
         try:
             self._exchange(ask, sent)

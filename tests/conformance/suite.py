@@ -17,7 +17,7 @@ from . import running
 from .certificates import Certificates, make
 from .laboratory import Laboratory
 from .proxies import Chosen, choose
-from .topics import Case, Version, read
+from .topics import EVERY, BadTopic, Case, Version, read
 
 REFERENCE = "reference"
 RESULT = "conformance"
@@ -50,18 +50,21 @@ def chosen_of(config: pytest.Config) -> dict[str, Chosen]:
 class TopicFile(pytest.File):
     """One file of ``cases/``."""
 
-    _laboratory: Laboratory | None = None
+    _laboratory: Laboratory | Exception | None = None
     _reports: dict[str, dict[str, Any]]
 
     def collect(self) -> Iterator[pytest.Item]:
         """One test for each case, version of HTTP, and judge."""
         self._reports = {}
-        _, cases = read(self.path)
+        try:
+            _, cases = read(self.path)
+        except BadTopic as bad:
+            raise self.CollectError(str(bad)) from bad
         for judge in (REFERENCE, *TARGETS):
             for case in cases:
                 if judge == REFERENCE and not case.has_reading:
                     continue
-                if case.finding and judge not in case.finding:
+                if case.finding and EVERY not in case.finding and judge not in case.finding:
                     continue
                 for version in case.over if case.steps else case.over[:1]:
                     name = f"{judge} {version} {case.name}"
@@ -71,18 +74,28 @@ class TopicFile(pytest.File):
     def laboratory(self) -> Laboratory:
         """The topic on those proxies for which tests were chosen; started when it is first needed."""
         if self._laboratory is None:
-            topic, _ = read(self.path)
-            folder = tempfile.TemporaryDirectory(prefix=f"policyc-{self.path.stem}-", ignore_cleanup_errors=True)
-            self.addfinalizer(folder.cleanup)
-            laboratory = Laboratory(self.path.stem, topic, Path(folder.name), certificates_of(self.config))
-            self.addfinalizer(laboratory.stop)
-            items = [item for item in self.session.items if isinstance(item, CaseItem) and item.parent is self]
-            targets = [target for target in TARGETS if any(item.judge == target for item in items)]
-            chosen = chosen_of(self.config)
-            laboratory.reduce(chosen, targets)
-            laboratory.start(chosen, targets)
-            self._laboratory = laboratory
+            try:
+                self._laboratory = self._start()
+            except Exception as error:  # noqa: BLE001  # told by every case, tried once
+                self._laboratory = error
+        if isinstance(self._laboratory, Exception):
+            raise Wrong(
+                f"{self.path.name}: {type(self._laboratory).__name__}: {self._laboratory}"
+            ) from self._laboratory
         return self._laboratory
+
+    def _start(self) -> Laboratory:
+        topic, cases = read(self.path)
+        folder = tempfile.TemporaryDirectory(prefix=f"policyc-{self.path.stem}-", ignore_cleanup_errors=True)
+        self.addfinalizer(folder.cleanup)
+        laboratory = Laboratory(self.path.stem, topic, cases, Path(folder.name), certificates_of(self.config))
+        self.addfinalizer(laboratory.stop)
+        items = [item for item in self.session.items if isinstance(item, CaseItem) and item.parent is self]
+        targets = [target for target in TARGETS if any(item.judge == target for item in items)]
+        chosen = chosen_of(self.config)
+        laboratory.reduce(chosen, targets)
+        laboratory.start(chosen, targets)
+        return laboratory
 
     def findings(self, target: str) -> dict[str, Any]:
         """What ``policyc lint`` says of the whole topic for a target."""
@@ -90,7 +103,7 @@ class TopicFile(pytest.File):
             laboratory = self.laboratory
             file = laboratory.certificates.folder / f"{laboratory.name}-{target}.yaml"
             settings = {target: dict(chosen_of(self.config)[target].settings)}
-            file.write_text(json.dumps({**laboratory.policy, "targets": settings}))
+            file.write_text(json.dumps({**laboratory.whole_policy, "targets": settings}))
             done = run_policyc("lint", str(file), "--target", target, "--format", "json")
             if done.returncode not in (0, 1):
                 raise Wrong(f"policyc lint ended with {done.returncode}: {done.stderr}")
@@ -128,14 +141,16 @@ class CaseItem(pytest.Item):
             pytest.skip(missing)
         laboratory = self.file.laboratory
         reasons = laboratory.reasons(self.case, self.judge)
-        if self.case.finding or reasons:
+        if self.case.finding or laboratory.lacks(self.case, self.judge):
             self._tell("finding" if self.case.finding else "unsupported")
-            self._see_findings(reasons | set(filter(None, [self.case.finding.get(self.judge)])))
+            self._see_findings(
+                {*reasons, *(self.case.finding[key] for key in {EVERY, self.judge} & self.case.finding.keys())}
+            )
             return
         self._tell("passed")
         error = laboratory.edges.failed.get(self.judge)
         if error is not None:
-            raise error
+            raise Wrong(f"{type(error).__name__}: {error}")
         self._raise(running.run_case(laboratory, self.judge, self.case, self.version))
 
     def _raise(self, wrong: Sequence[str]) -> None:
@@ -149,7 +164,8 @@ class CaseItem(pytest.Item):
         self.user_properties.append((RESULT, {**result, "state": state}))
 
     def _see_findings(self, rules: set[str]) -> None:
-        told = {one["rule"] for one in self.file.findings(self.judge)["findings"] if one["target"] == self.judge}
+        findings = self.file.findings(self.judge)["findings"]
+        told = {one["rule"] for one in findings if one["target"] in (None, self.judge)}
         if not rules <= told:
             raise Wrong(f"policyc lint --target {self.judge} does not say {sorted(rules - told)}; it says {told}")
 

@@ -26,12 +26,15 @@ Ending = Literal[
     "handshake",  # no TLS
     "stranger",  # a visitor's certificate is not good enough: no TLS, or 400
     "failed",  # the backend cannot be talked to: 502 or 503, and it hears no byte
+    "down",  # no server of the backend is up: 502 or 503
+    "unanswered",  # as failed, or the end of the connection: it is the backend that refuses the edge
+    "once",  # the backend breaks off: 502 or 503, and it got the request once and no more
     "late",  # the backend was too slow: 504
     "through",  # TLS is passed through to `backend`, untouched
     "switches",  # 101, and the connection carries bytes both ways
     "limited",  # 429 or 413 by `rule`, which let the walk go on
 ]
-_SHORT = {"passes", "malformed", "handshake", "stranger", "failed", "late", "switches"}
+_SHORT = {"passes", "malformed", "handshake", "stranger", "failed", "down", "unanswered", "once", "late", "switches"}
 
 
 class Data(BaseModel):
@@ -77,6 +80,7 @@ class Expect(Data):
     rule: str | None = None
     """The id of the rule that decides."""
     location: str | None = None
+    """Of a redirect from plain HTTP, ``{port}`` is the listener's and ``{target}`` what was asked for."""
     backend: str | None = None
     """Whose origin must get it. Default: the one that the reference says."""
     arrives: Arrival = Arrival()
@@ -163,6 +167,8 @@ class Ask(Data):
     expect: Expect
     spread: list[tuple[int, int]] | None = None
     """How many of the `times` requests each server of the backend gets, at least and at most."""
+    sticky: bool = False
+    """One server gets all of the `times` requests."""
 
     @property
     def name_asked(self) -> str | None:
@@ -193,9 +199,9 @@ class Group(Data):
     steps: list[dict[str, Any]] = []
     """One case of several requests, in order."""
     finding: dict[str, str] = {}
-    """Target → its own lint rule that refuses `sites`."""
+    """Target → its own lint rule that refuses `sites`; `every`: a rule that refuses them whatever the target."""
     sites: list[str] = []
-    """The sites that must be there. Default: those of the SNI and the host."""
+    """The sites that it is about, where the SNI and the host do not say so."""
     why: str = ""
 
 
@@ -246,6 +252,10 @@ class Case:
     def has_reading(self) -> bool:
         """Whether the reference can be asked about each step."""
         return bool(self.steps) and all(step.has_reading for step in self.steps)
+
+
+EVERY = "every"
+"""In place of a target: a finding that does not depend on one."""
 
 
 class BadTopic(Exception):
