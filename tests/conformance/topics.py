@@ -109,7 +109,11 @@ class Expect(Data):
 
 
 def _filled(value: Any) -> Any:
-    """``{ab*3}`` stands for ``ababab``."""
+    """``{ab*3}`` stands for ``ababab``, in values however deep."""
+    if isinstance(value, dict):
+        return {key: _filled(inner) for key, inner in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_filled(inner) for inner in cast("list[Any]", value)]
     if not isinstance(value, str):
         return value
     return re.sub(r"\{(.+?)\*(\d+)\}", lambda found: found[1] * int(found[2]), value)
@@ -266,7 +270,7 @@ def read(file: Path) -> tuple[Topic, tuple[Case, ...]]:
     """A topic and its cases. Raises BadTopic."""
     try:
         values = yaml.safe_load(file.read_text())
-        topic = Topic.model_validate({**values, "policy": whole_policy(values["policy"], values["origins"])})
+        topic = Topic.model_validate({**values, "policy": whole_policy(_filled(values["policy"]), values["origins"])})
         cases = tuple(_cases(file.stem, topic))
     except (ValidationError, ValueError, KeyError, yaml.YAMLError) as error:
         raise BadTopic(f"{file.name}: {error}") from error
