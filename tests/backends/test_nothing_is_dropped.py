@@ -584,6 +584,8 @@ DESCRIBES: dict[str, dict[str, str]] = {
     },
     "envoy": {"QueryMatcher.expression_pcre": "for other engines"},
     "haproxy": {"QueryMatcher.expression": "for other engines"},
+    "nginx-old": {"QueryMatcher.expression": "for other engines"},
+    "nginx-new": {"QueryMatcher.expression": "for other engines"},
     "panos-edge": {
         "Backend.tls": "the firewall makes no TLS of its own; lint compares `leaves`",
         "HostGroup.hostnames": "Site.hostnames, divided by upstream",
