@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from loopback.proxy import TARGETS
+from policyc.compiler.features import version_key
 
 from ..live.edges import run_policyc
 from . import running
@@ -64,11 +65,17 @@ class TopicFile(pytest.File):
             for case in cases:
                 if judge == REFERENCE and not case.has_reading:
                     continue
-                if case.finding and EVERY not in case.finding and judge not in case.finding:
+                if case.finding and not self._tells(case, judge):
                     continue
                 for version in case.over if case.steps else case.over[:1]:
                     name = f"{judge} {version} {case.name}"
                     yield CaseItem.from_parent(self, name=name, case=case, judge=judge, version=version)
+
+    def _tells(self, case: Case, target: str) -> bool:
+        """Whether a target, in this version, must tell the finding that a case is about."""
+        below = case.below.get(target)
+        told_here = below is None or version_key(chosen_of(self.config)[target].version) < version_key(below)
+        return EVERY in case.finding or (target in case.finding and told_here)
 
     @property
     def laboratory(self) -> Laboratory:
@@ -147,11 +154,15 @@ class CaseItem(pytest.Item):
                 {*reasons, *(self.case.finding[key] for key in {EVERY, self.judge} & self.case.finding.keys())}
             )
             return
-        self._tell("passed")
+        self._tell("differs" if self.judge in self.case.differs else "passed")
         error = laboratory.edges.failed.get(self.judge)
         if error is not None:
             raise Wrong(f"{type(error).__name__}: {error}")
-        self._raise(running.run_case(laboratory, self.judge, self.case, self.version))
+        wrong = running.run_case(laboratory, self.judge, self.case, self.version)
+        if self.judge not in self.case.differs:
+            self._raise(wrong)
+        elif not wrong:
+            raise Wrong(f"{self.judge} does this right: take `differs` away from the case")
 
     def _raise(self, wrong: Sequence[str]) -> None:
         if wrong:

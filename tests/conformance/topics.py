@@ -83,6 +83,8 @@ class Expect(Data):
     """Of a redirect from plain HTTP, ``{port}`` is the listener's and ``{target}`` what was asked for."""
     backend: str | None = None
     """Whose origin must get it. Default: the one that the reference says."""
+    heard: bool = False
+    """With `failed`: the backend got other requests before, so that only this one must not have reached it."""
     arrives: Arrival = Arrival()
     answer: Answered = Answered()
     log: dict[str, Any] = {}
@@ -204,6 +206,10 @@ class Group(Data):
     """One case of several requests, in order."""
     finding: dict[str, str] = {}
     """Target → its own lint rule that refuses `sites`; `every`: a rule that refuses them whatever the target."""
+    below: dict[str, str] = {}
+    """Target → the version from which on `finding` is not told any more."""
+    differs: dict[str, str] = {}
+    """Target → what it does otherwise, a bug that is known: the cases must fail there, and the report says so."""
     sites: list[str] = []
     """The sites that it is about, where the SNI and the host do not say so."""
     why: str = ""
@@ -251,6 +257,8 @@ class Case:
     steps: tuple[Ask, ...]
     finding: Mapping[str, str]
     sites: tuple[str, ...]
+    below: Mapping[str, str]
+    differs: Mapping[str, str]
 
     @property
     def has_reading(self) -> bool:
@@ -336,7 +344,9 @@ def _cases(topic_name: str, topic: Topic) -> Iterator[Case]:
             raise ValueError(f"{group.name}: no asks")
         for name, steps in _numbered(named):
             over = tuple(version for version in group.over if version == "h1" or _in_http2(steps)) or ("h1",)
-            yield Case(topic_name, name, features, over, steps, group.finding, tuple(group.sites))
+            yield Case(
+                topic_name, name, features, over, steps, group.finding, tuple(group.sites), group.below, group.differs
+            )
 
 
 def _in_http2(steps: tuple[Ask, ...]) -> bool:
