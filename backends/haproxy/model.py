@@ -194,8 +194,8 @@ class RouteTo:
 class Frontend:
     """A listener's sockets for HTTP over TLS. `marked`: its TCP part connects, with a PROXY header in front.
 
-    `peer`: what holds, by the ACLs of `trusted`, where the address looked at is a trusted proxy's; `trusting`: and where
-    there is another one before it.
+    `peer`: what holds, by the ACLs of `trusted`, where the address looked at is a trusted proxy's; `trusting`: where
+    there is another one before it as well.
     """
 
     path: Path
