@@ -35,6 +35,9 @@ def connection_manager(http: Http, *, secure: bool) -> Json:
     if http.custom_methods:
         http1["allow_custom_methods"] = True
     optional: Json = {}
+    if _upgrades(http):
+        # Not for routes alone: a rule that refuses such a request has a route of another kind.
+        optional["upgrade_configs"] = [{"upgrade_type": "websocket"}]
     if log := access_log.of_requests(http):
         optional["access_log"] = log
     return extension(
@@ -104,7 +107,7 @@ def _early_mutation(http: Http) -> Json:
         unwanted += "|x-envoy-.*|x-forwarded-proto"
     noted = {UPGRADE_HEADER: "%REQ(upgrade)%"}
     noted[PEER_HEADER if http.trusted else SOURCE_HEADER] = PEER
-    if any(isinstance(host.end, Forward) and host.end.upgrades for host in http.hosts):
+    if _upgrades(http):
         noted[CONNECTION_HEADER] = "%REQ(connection)%"
     return extension(
         "envoy.http.early_header_mutation.header_mutation",
@@ -114,6 +117,10 @@ def _early_mutation(http: Http) -> Json:
             *({"append": header(name, value)} for name, value in sorted(noted.items())),
         ],
     )
+
+
+def _upgrades(http: Http) -> bool:
+    return any(isinstance(host.end, Forward) and host.end.upgrades for host in http.hosts)
 
 
 def _local_replies() -> Json:
@@ -283,7 +290,6 @@ def _forward(forward: Forward, http: Http) -> Json:
         # Here, since what all routes have in common takes our own headers away before it adds any.
         added.append(header("X-Forwarded-For", f"%REQ({FORWARDED_FOR_HEADER}?{PEER_HEADER})%"))
     if forward.upgrades:
-        route["upgrade_configs"] = [{"upgrade_type": "websocket"}]
         # In these words, however the visitor put it; other requests have neither header by now.
         added += [
             header("Upgrade", "websocket", "OVERWRITE_IF_EXISTS"),
