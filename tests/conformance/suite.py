@@ -73,9 +73,12 @@ class TopicFile(pytest.File):
 
     def _tells(self, case: Case, target: str) -> bool:
         """Whether a target, in this version, must tell the finding that a case is about."""
+        return EVERY in case.finding or (target in case.finding and self.concerns(case, target))
+
+    def concerns(self, case: Case, target: str) -> bool:
+        """Whether a target's version is one of those that a case's `finding` or `differs` is about."""
         below = case.below.get(target)
-        told_here = below is None or version_key(chosen_of(self.config)[target].version) < version_key(below)
-        return EVERY in case.finding or (target in case.finding and told_here)
+        return below is None or version_key(chosen_of(self.config)[target].version) < version_key(below)
 
     @property
     def laboratory(self) -> Laboratory:
@@ -154,12 +157,13 @@ class CaseItem(pytest.Item):
                 {*reasons, *(self.case.finding[key] for key in {EVERY, self.judge} & self.case.finding.keys())}
             )
             return
-        self._tell("differs" if self.judge in self.case.differs else "passed")
+        differs = self.judge in self.case.differs and self.file.concerns(self.case, self.judge)
+        self._tell("differs" if differs else "passed")
         error = laboratory.edges.failed.get(self.judge)
         if error is not None:
             raise Wrong(f"{type(error).__name__}: {error}")
         wrong = running.run_case(laboratory, self.judge, self.case, self.version)
-        if self.judge not in self.case.differs:
+        if not differs:
             self._raise(wrong)
         elif not wrong:
             raise Wrong(f"{self.judge} does this right: take `differs` away from the case")

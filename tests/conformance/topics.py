@@ -207,7 +207,7 @@ class Group(Data):
     finding: dict[str, str] = {}
     """Target → its own lint rule that refuses `sites`; `every`: a rule that refuses them whatever the target."""
     below: dict[str, str] = {}
-    """Target → the version from which on `finding` is not told any more."""
+    """Target → the version from which on `finding` is not told, or `differs` does not hold, any more."""
     differs: dict[str, str] = {}
     """Target → what it does otherwise, a bug that is known: the cases must fail there, and the report says so."""
     sites: list[str] = []
