@@ -32,10 +32,9 @@ class PanosTarget(Target["Settings"]):
         return support(settings)
 
     def rules(self) -> Sequence[Rule]:
-        from ...compiler.diagnostics import rules_in
         from . import lint
 
-        return rules_in(lint)
+        return lint.rules()
 
     def build(self, plan: Plan, settings: Settings, source: str) -> Bundle:
         from .lower import lower
