@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ...compiler.diagnostics import Path
+from ...compiler.lint.certificates import carries
 from ...compiler.plan import (
     Address,
     Backend,
@@ -164,14 +165,8 @@ def successors(site: Site) -> Iterator[tuple[Path, tuple[Certificate, ...]]]:
         if shown is None or tls is None or shown.sha256 not in {leaf.sha256 for leaf in tls.leaves}:
             continue
         for index, chain in enumerate(tls.chains):
-            if chain[0].sha256 != shown.sha256 and all(covers(chain[0], name) for name in site.hostnames):
+            if chain[0].sha256 != shown.sha256 and all(carries(chain[0], name) for name in site.hostnames):
                 yield (*tls.path, "certificate", index), chain
-
-
-def covers(leaf: Certificate, hostname: Hostname) -> bool:
-    """Whether a certificate is for a hostname: for an exact one also by a wildcard of its parent."""
-    names = [str(hostname)] if hostname.wildcard else [hostname.name, "*." + hostname.name.partition(".")[2]]
-    return any(name in leaf.dns_names for name in names)
 
 
 # --- behind a proxy -------------------------------------------------------------------------------------------

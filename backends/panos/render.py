@@ -52,8 +52,8 @@ def _install(configuration: Configuration) -> str:
             else ["         multi-config requests and the Terraform provider need PAN-OS 10.2, and are not written."]
         ),
         "         Then commit. New rules come last: move them above your own that match more.",
-        "         What the policy no longer has stays in rules by panos.set and panos.load, and goes by the API's form. "
-        f"Only Terraform deletes rules and objects that are gone; all have the tag {TAG}.",
+        "         In rules, what the policy no longer has stays with panos.set and panos.load, and goes with the API's "
+        f"form; only Terraform deletes whole rules and objects. All have the tag {TAG}.",
     ]
     without_key = [pair.name for pair in configuration.key_pairs if not pair.key]
     if without_key:

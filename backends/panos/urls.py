@@ -99,3 +99,14 @@ def urls_of_hosts(hosts: Iterable[Hostname]) -> tuple[str, ...]:
 def url_host(host: Hostname) -> str:
     """A hostname in a URL entry: ``^`` is exactly one token between dots, as a wildcard of the policy is one label."""
     return f"^.{host.name}" if host.wildcard else host.name
+
+
+def matches_url(entry: str, host: str, target: str) -> bool:
+    """Whether an entry as `urls_of` makes them covers a request: letters in any case, its path and all below it."""
+    wanted, _, path = entry.lower().partition("/")
+    asked = host.lower().split(".")
+    labels = wanted.split(".")
+    if len(asked) != len(labels) or any(one not in ("^", other) for one, other in zip(labels, asked, strict=True)):
+        return False
+    path, target = "/" + path, target.lower()
+    return target == path or target.startswith(path if path.endswith("/") else (path + "?", path + "/"))

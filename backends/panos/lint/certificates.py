@@ -9,6 +9,7 @@ from ....compiler.diagnostics import Diagnostic, Location, Path, Severity, rule
 from ....compiler.plan import Backend, Certificate, Plan, Site, Upstream
 from ..legs import Reading, backends_of, destinations, legs, successors
 from ..lower import per_site
+from ..renewal import decryptable
 from ..support import Settings
 from .wording import IN_FRONT, TARGET, decrypted, in_full, leaf_locations, presented, short, socket_of, whose
 
@@ -332,9 +333,7 @@ def undecryptable_key(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     for at in destinations(legs(plan, settings)):
         for pair in at.key_pairs.values():
             leaf = pair.chain[0]
-            if (leaf.key_type == "RSA" and leaf.key_bits <= 8192) or (
-                leaf.key_type == "EC" and leaf.key_bits in (256, 384)
-            ):
+            if decryptable(leaf):
                 continue
             bits = f" with {leaf.key_bits} bits" if leaf.key_type in ("RSA", "EC") else ""
             yield undecryptable_key.found(
