@@ -53,9 +53,20 @@ def per_site(at: Destination, settings: Settings) -> bool:
     return settings.decryption_rules == "per_site" and len(at.read(Reading.DECRYPTED)) > 1
 
 
+def places_of(site: Site, all_places: Iterable[Destination]) -> list[Destination]:
+    """Where visitors reach a site."""
+    return [at for at in all_places if any(leg.path == site.path for leg in at.legs)]
+
+
 def alone(site: Site, places: Iterable[Destination]) -> bool:
     """Whether no other site is reached where this one is."""
     return all(leg.path == site.path for at in places for leg in at.legs)
+
+
+def for_all(rule: Rule, places: Iterable[Destination]) -> bool:
+    """Whether every site that is reached there inspects with a rule: then no hostname must tell whom it is for."""
+    sites = [site for at in places for site in at.sites]
+    return all(any(rule.path == one.path for rules in site.rule_lists for one in rules.rules) for site in sites)
 
 
 class _Lowering:
@@ -304,16 +315,14 @@ class _Lowering:
     def _inspected(self) -> Iterator[SecurityRule]:
         """Above every rule that lets visitors in, because sites that share an address share that too."""
         for site in self._sites():
-            places = [at for at in self.destinations if any(leg.path == site.path for leg in at.legs)]
+            places = places_of(site, self.destinations)
             is_alone = alone(site, places)
             for rules in site.rule_lists:
                 for rule in rules.rules:
                     if is_security_rule(rule, is_alone):
-                        yield from self._from_rule(site, rule, places, is_alone)
+                        yield from self._from_rule(site, rule, places)
 
-    def _from_rule(
-        self, site: Site, rule: Rule, places: Sequence[Destination], is_alone: bool
-    ) -> Iterator[SecurityRule]:
+    def _from_rule(self, site: Site, rule: Rule, places: Sequence[Destination]) -> Iterator[SecurityRule]:
         urls = urls_of(site, rule)
         if not urls:
             return
@@ -321,7 +330,7 @@ class _Lowering:
         excepted = rule.unless.sources if rule.unless else ()
         sources = rule.when.sources or excepted
         category = ANY
-        if by_category(rule.when, is_alone):
+        if by_category(rule.when, for_all(rule, places)):
             category = (self._category(urls, paths, site.name, rule.id),)
         addresses = dict.fromkeys(address for at in places for address in at.addresses)
         ports = dict.fromkeys(at.port for at in places)

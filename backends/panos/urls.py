@@ -61,9 +61,9 @@ def is_security_rule(rule: Rule, alone: bool) -> bool:
     return not never and (denies(rule) or allows(rule)) and inexpressible(rule, alone) is None
 
 
-def by_category(condition: Condition, alone: bool) -> bool:
-    """Whether a rule needs a URL category; one on the source alone does not where no other site is reached."""
-    return bool(condition.paths or condition.hosts) or not alone
+def by_category(condition: Condition, for_all: bool) -> bool:
+    """Whether a rule needs a URL category. One on the source alone does not where all that are reached have it."""
+    return bool(condition.paths or condition.hosts) or not for_all
 
 
 def hosts_of(site: Site, rule: Rule) -> list[Hostname]:

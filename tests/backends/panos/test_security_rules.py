@@ -129,3 +129,21 @@ def test_tags_say_whose_it_is(lab: Lab) -> None:
     assert decryption.members("lab_203-0-113-1-443", "tag") == ["policyc", shop, "lab_apps"]
     assert decryption.members("lab_2001-db8-1--1-8443", "tag") == ["policyc", shop]
     assert Rules(data, "nat").members("lab_203-0-113-9-443", "tag") == ["policyc", "lab_legacy"]
+
+
+def test_a_source_that_all_sites_at_an_address_deny_needs_no_hostname(lab: Lab) -> None:
+    document = inspecting({"when": {"source": ["198.51.100.0/24"]}, "deny": 403})
+    document["sites"]["other"] = {
+        "hostnames": ["www.shop.example.com"],
+        "public_certificate": "shop",
+        "backend": "shop",
+        "inspect": ["web"],
+    }
+    done = compiled(lab.folder, document)
+    assert not done.errors()
+    rules = Rules(done.bundle().files["panos.xml"], "security")
+    assert rules.members("lab_shop_web-1", "category") == rules.members("lab_other_web-1", "category") == ["any"]
+    del document["sites"]["other"]["inspect"]
+    done = compiled(lab.folder, document)
+    assert done.errors() == {"path-deny-evadable"}  # only the Host tells whom it is for
+    assert Rules(done.bundle().files["panos.xml"], "security").members("lab_shop_web-1", "category") != ["any"]
