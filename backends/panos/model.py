@@ -101,7 +101,7 @@ class Match:
     """Places in the policy, for whoever asks why the rule is there."""
     source: tuple[str, ...]
     destination: tuple[str, ...]
-    """Address objects, before NAT in all rulebases ([HELP] for NAT's own; see targets/panos for the others)."""
+    """Address objects, before NAT in all rulebases ([HELP] for NAT; live.paloaltonetworks.com uid 571331)."""
     service: tuple[str, ...]
 
 
