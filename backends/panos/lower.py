@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
+from itertools import islice
 
 from ...compiler.diagnostics import Path
 from ...compiler.plan import Address, Hostname, Network, Plan, Rule, Site
@@ -53,9 +54,13 @@ def per_site(at: Destination, settings: Settings) -> bool:
     return settings.decryption_rules == "per_site" and len(at.read(Reading.DECRYPTED)) > 1
 
 
-def places_of(site: Site, all_places: Iterable[Destination]) -> list[Destination]:
-    """Where visitors reach a site."""
-    return [at for at in all_places if any(leg.path == site.path for leg in at.legs)]
+def places(destinations: Iterable[Destination]) -> dict[Path, list[Destination]]:
+    """Where visitors reach each site, by its path."""
+    found: dict[Path, list[Destination]] = {}
+    for at in destinations:
+        for path in dict.fromkeys(leg.path for leg in at.legs):
+            found.setdefault(path, []).append(at)
+    return found
 
 
 def alone(site: Site, places: Iterable[Destination]) -> bool:
@@ -135,7 +140,7 @@ class _Lowering:
     def _tags(self, paths: Iterable[Path]) -> tuple[str, ...]:
         """The tag of everything, and one for each site among the places: as many as fit."""
         sites = dict.fromkeys(str(path[1]) for path in paths if path[0] == "sites")
-        return (TAG, *map(self._tag, sites))[: naming.TAGS]
+        return (TAG, *map(self._tag, islice(sites, naming.TAGS - 1)))
 
     def _described(self, paths: Sequence[Path], limit: int) -> str:
         return describe(self.source, paths, limit)
@@ -147,6 +152,9 @@ class _Lowering:
         name = self._name(naming.ADDRESS_NAME, ("net-" if "/" in text else "host-") + spelled(text))
         self.addresses.setdefault(name, (text, []))[1].extend(paths)
         return name
+
+    def _addresses(self, addresses: Iterable[Address], paths: Sequence[Path]) -> tuple[str, ...]:
+        return tuple(self._address(address, paths) for address in addresses)
 
     def _service(self, port: int, paths: Sequence[Path], protocol: str = "tcp") -> str:
         self.services.setdefault((protocol, port), []).extend(paths)
@@ -170,7 +178,7 @@ class _Lowering:
         name: Sequence[str],
         paths: Sequence[Path],
         source: tuple[str, ...],
-        addresses: Iterable[Address],
+        destination: tuple[str, ...],
         service: tuple[str, ...],
     ) -> Match:
         return Match(
@@ -179,9 +187,7 @@ class _Lowering:
             tags=self._tags(paths),
             paths=tuple(paths),
             source=source,
-            destination=tuple(
-                self._address(address, [path for path in paths if len(path) == 2]) for address in addresses
-            ),
+            destination=destination,
             service=service,
         )
 
@@ -205,7 +211,9 @@ class _Lowering:
                 )
                 self.groups.append(group)
                 target = group.name
-            match = self._match((at.label,), paths, ANY, found.addresses, (self._service(at.port, paths),))
+            match = self._match(
+                (at.label,), paths, ANY, self._addresses(found.addresses, paths), (self._service(at.port, paths),)
+            )
             yield NatRule(match, target, found.port, found.distribution)
 
     # --- decryption -------------------------------------------------------------------------------------------
@@ -237,7 +245,7 @@ class _Lowering:
                 hosts = [host for leg in passed for host in leg.hostnames]
                 category = (self._category(urls_of_hosts(hosts), _paths(passed), *name),)
             service = (self._service(at.port, _paths(passed)),)
-            match = self._match(name, _paths(passed), source, at.addresses, service)
+            match = self._match(name, _paths(passed), source, self._addresses(at.addresses, _paths(passed)), service)
             yield _Tier.PASSED, DecryptionRule(match, category, (), None)
         if decrypted:
             yield _Tier.REST, self._decrypt(at, source, decrypted, (at.label,), (), truncate=split)
@@ -258,7 +266,9 @@ class _Lowering:
         if truncate:
             names = names[: self.settings.max_certificates]
         return DecryptionRule(
-            match=self._match(name, paths, source, at.addresses, (self._service(at.port, paths),)),
+            match=self._match(
+                name, paths, source, self._addresses(at.addresses, paths), (self._service(at.port, paths),)
+            ),
             category=(self._category(urls_of_hosts(hosts), paths, *name),) if hosts else ANY,
             certificates=tuple(sorted(names)),
             profile=self._profile(legs[0]),
@@ -280,7 +290,9 @@ class _Lowering:
         }
         paths = _paths(at.legs)
         return SecurityRule(
-            match=self._match((at.label,), paths, source, at.addresses, (self._service(at.port, paths),)),
+            match=self._match(
+                (at.label,), paths, source, self._addresses(at.addresses, paths), (self._service(at.port, paths),)
+            ),
             to=self._zones(),
             negate_source=False,
             category=ANY,
@@ -298,12 +310,13 @@ class _Lowering:
         if not decrypted:
             return
         paths = _paths(leg for at in decrypted for leg in at.read(Reading.DECRYPTED))
-        addresses = list(dict.fromkeys(address for at in decrypted for address in at.addresses))
+        names = (name for at in decrypted for name in self._addresses(at.addresses, _paths(at.read(Reading.DECRYPTED))))
+        destination = tuple(dict.fromkeys(names))
         ports = dict.fromkeys(at.port for at in decrypted)
         services = tuple(self._service(port, paths, "udp") for port in ports)
         for name, service, application in (((QUIC, "udp"), services, ANY), ((QUIC,), ANY, (QUIC,))):
             yield SecurityRule(
-                match=self._match(name, paths, ANY, addresses, service),
+                match=self._match(name, paths, ANY, destination, service),
                 to=ANY,  # no NAT rule leads UDP to the servers' zone
                 negate_source=False,
                 category=ANY,
@@ -314,13 +327,13 @@ class _Lowering:
 
     def _inspected(self) -> Iterator[SecurityRule]:
         """Above every rule that lets visitors in, because sites that share an address share that too."""
+        reached = places(self.destinations)
         for site in self._sites():
-            places = places_of(site, self.destinations)
-            is_alone = alone(site, places)
+            is_alone = alone(site, reached[site.path])
             for rules in site.rule_lists:
                 for rule in rules.rules:
                     if is_security_rule(rule, is_alone):
-                        yield from self._from_rule(site, rule, places)
+                        yield from self._from_rule(site, rule, reached[site.path])
 
     def _from_rule(self, site: Site, rule: Rule, places: Sequence[Destination]) -> Iterator[SecurityRule]:
         urls = urls_of(site, rule)
@@ -332,14 +345,14 @@ class _Lowering:
         category = ANY
         if by_category(rule.when, for_all(rule, places)):
             category = (self._category(urls, paths, site.name, rule.id),)
-        addresses = dict.fromkeys(address for at in places for address in at.addresses)
+        destination = self._addresses(dict.fromkeys(a for at in places for a in at.addresses), [site.path])
         ports = dict.fromkeys(at.port for at in places)
         yield SecurityRule(
             match=self._match(
                 (site.name, rule.id),
                 paths,
                 tuple(self._address(network, [rule.path]) for network in sources) or ANY,
-                addresses,
+                destination,
                 tuple(self._service(port, [site.path]) for port in ports),
             ),
             to=self._zones(),

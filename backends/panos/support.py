@@ -31,19 +31,19 @@ def _existing(kind: str, limit: int) -> AfterValidator:
     # Names of things that exist already: dots are let through, since scripts in the wild use them ([SCM]).
     def check(value: str) -> str:
         if not _WORD.match(value) or "  " in value:
-            raise wrong(f"`{value}` is not a name of a {kind}: letters, digits, space, `.`, `_`, `-`")
+            raise wrong(f"`{value}` is not the name of {kind}: letters, digits, space, `.`, `_`, `-`")
         if len(value) > limit:
-            raise wrong(f"`{value}` has {len(value)} characters; the name of a {kind} has at most {limit}")
+            raise wrong(f"`{value}` has {len(value)} characters; the name of {kind} has at most {limit}")
         return value
 
     return AfterValidator(check)
 
 
-ZoneName = Annotated[str, _existing("zone", 31)]  # unverified limit
-ProfileGroupName = Annotated[str, _existing("profile group", 31)]  # [HELP]
-ApplicationName = Annotated[str, _existing("application", 63)]  # unverified limit
-LogSettingName = Annotated[str, _existing("log forwarding profile", 63)]  # [SPEC]
-PanoramaName = Annotated[str, _existing("device group or template", 63)]  # unverified limit
+ZoneName = Annotated[str, _existing("a zone", 31)]  # unverified limit
+ProfileGroupName = Annotated[str, _existing("a profile group", 31)]  # [HELP]
+ApplicationName = Annotated[str, _existing("an application", 63)]  # unverified limit
+LogSettingName = Annotated[str, _existing("a log forwarding profile", 63)]  # [SPEC]
+PanoramaName = Annotated[str, _existing("a device group or template", 63)]  # unverified limit
 
 
 class _Part(BaseModel):

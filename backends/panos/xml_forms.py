@@ -11,6 +11,8 @@ from .support import Settings
 from .tree import Node, Section, Tree
 
 FILE = "panos.xml"
+REQUEST_LIMIT = 5 << 20
+"""Bytes that the API takes in one request (10.2 API guide)."""
 
 
 def to_config(tree: Tree, settings: Settings) -> bytes:
@@ -45,7 +47,11 @@ def to_multi_config(tree: Tree) -> bytes:
             etree.SubElement(
                 root, "move", id=_next(root), xpath=f"{above}/entry[@name='{name}']", where="after", dst=before
             )
-    return _document(root)
+    # One operation a line: spaces between elements would be a third of a request whose size has a limit.
+    for operation in root:
+        operation.tail = "\n"
+    root.text = "\n"
+    return _written(root)
 
 
 def load_commands(tree: Tree) -> str:
@@ -96,4 +102,8 @@ def _fill(parent: etree._Element, node: Node) -> None:  # pyright: ignore[report
 
 def _document(root: etree._Element) -> bytes:  # pyright: ignore[reportPrivateUsage]
     etree.indent(root)
+    return _written(root)
+
+
+def _written(root: etree._Element) -> bytes:  # pyright: ignore[reportPrivateUsage]
     return etree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ....compiler.diagnostics import Diagnostic, Location, Path, Severity, rule
 from ....compiler.plan import Deny, Plan
 from ..legs import destinations, legs
-from ..lower import for_all, places_of
+from ..lower import for_all, places
 from ..support import Settings
 from ..urls import URL_LENGTH, allows, by_category, denies, inexpressible, is_security_rule, urls_of
 from .wording import IN_FRONT, TARGET, inspected, sites_alone, socket_of
@@ -86,13 +86,12 @@ def path_deny_evadable(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## References
     https://docs.paloaltonetworks.com/advanced-url-filtering/administration/configuring-url-filtering/url-category-exceptions
     """
-    alone, reached = sites_alone(plan, settings), destinations(legs(plan, settings))
+    alone, reached = sites_alone(plan, settings), places(destinations(legs(plan, settings)))
     for one, sites in inspected(plan, settings):
         concerned = [
             site
             for site in sites
-            if by_category(one.when, for_all(one, places_of(site, reached)))
-            and is_security_rule(one, site.name in alone)
+            if by_category(one.when, for_all(one, reached[site.path])) and is_security_rule(one, site.name in alone)
         ]
         if not concerned or not denies(one):
             continue

@@ -8,6 +8,7 @@ import subprocess
 from typing import Any
 
 import pytest
+from policyc.backends.panos import render
 from policyc.backends.panos.hcl import Body, Raw, document
 
 from .forms import Block, Said, read_hcl, read_multi_config, read_set, read_terraform, read_xml
@@ -79,7 +80,7 @@ def test_moves_mend_the_order_of_older_rules(lab: Lab, form: str) -> None:
         moves = [line for line in lines if line.startswith("move")]
         backwards, mended = "\n".join(rules).encode(), "\n".join(rules + moves).encode()
     else:
-        parts = re.findall(rb"  <edit.*?</edit>\n|  <move[^>]*/>\n", data, re.DOTALL)
+        parts = re.findall(rb"<edit.*?</edit>\n|<move[^>]*/>\n", data, re.DOTALL)
         edits = [part for part in reversed(parts) if b"<edit" in part]
         moves_ = [part for part in parts if b"<move" in part]
 
@@ -111,6 +112,17 @@ def test_what_is_loaded_is_all_that_is_written(lab: Lab) -> None:
         assert {xpath.removeprefix(head) for _, xpath in loads} == wanted
         assert len(loads) == len(wanted)
         assert all(bool(quote) == (" " in xpath) for quote, xpath in loads)
+
+
+def test_a_request_that_the_api_would_refuse_is_not_written(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = compiled(lab.folder, rich("edge"))
+    size = len(done.bundle().files["panos.multi-config.xml"])
+    monkeypatch.setattr(render, "REQUEST_LIMIT", size - 1)
+    bundle = done.bundle()
+    assert "panos.multi-config.xml" not in bundle.files
+    assert "the API takes 5, and none is written" in bundle.install
+    monkeypatch.setattr(render, "REQUEST_LIMIT", size)
+    assert "panos.multi-config.xml" in done.bundle().files
 
 
 # --- HashiCorp's language ---------------------------------------------------------------------------------------
