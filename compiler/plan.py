@@ -145,6 +145,8 @@ class BackendTls:
     verify: Verify
     leaves: tuple[Certificate, ...]
     """The leaves that the servers are known to present; empty where the policy does not say."""
+    chains: tuple[tuple[Certificate, ...], ...]
+    """Each of these leaves with what follows it in its file."""
     pins: tuple[str, ...]
     """Lower-case hex SHA-256 of the only leaves accepted; empty for no pinning."""
     client_certificate: ClientCertificate | None

@@ -396,13 +396,13 @@ class _Resolver:
             self._use(Feature.SYSTEM_CA, (*path, "ca"), backend=name)
         elif tls.ca is not None:
             trusted = self._named(tls.ca, anchors, self.policy.backend_cas, (*path, "ca"), "backend_cas")
-        leaves: list[Certificate] = []
+        chains: list[tuple[Certificate, ...]] = []
         complete = True
         for index, file in enumerate(tls.certificate or ()):
             at = (*path, "certificate", index)
             chain = self._certificates(file, at)
             complete = complete and chain is not None
-            leaves += chain[:1] if chain else ()
+            chains += [chain] if chain else ()
         client = None
         if tls.client_certificate:
             at = (*path, "client_certificate")
@@ -427,7 +427,8 @@ class _Resolver:
             path=path,
             anchors=trusted,
             verify=verify,
-            leaves=tuple(leaves),
+            leaves=tuple(chain[0] for chain in chains),
+            chains=tuple(chains),
             pins=tuple(tls.pins or ()),
             client_certificate=client,
             min_version=tls.min_version,

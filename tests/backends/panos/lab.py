@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,11 @@ def compiled(folder: Path, policy: dict[str, Any]) -> Compiled:
     path.write_text(json.dumps(policy, indent=1))
     loaded = load(str(path), TARGETS)
     return Compiled(loaded, examine(loaded, TARGETS, ["panos"]).standing)
+
+
+def certificates(files: Iterable[str]) -> list[str]:
+    """The names of the certificates that a bundle imports."""
+    return [Path(path).stem for path in files if path.startswith("certs/")]
 
 
 class Lab:
@@ -131,7 +136,7 @@ def rich(position: str, version: str = "11.2", location: dict[str, str] | None =
         "version": version,
         "position": position,
         "location": location or {"vsys": "vsys1"},
-        "zones": {"from": ["untrust", "guest net"], "to": ["dmz"]},
+        "zones": {"from": ["untrust", "guest net"], "to": ["dmz"], "public": "untrust"},
         "profile_groups": {"strict": "Inbound Strict"},
         "log_setting": "forward all",
     }
@@ -149,6 +154,8 @@ def rich(position: str, version: str = "11.2", location: dict[str, str] | None =
         panos["proxies"] = ["192.0.2.5", "10.1.0.0/24", "2001:db8::/64"]
         rules.append({"when": {"path": {"regex": "^/x"}, "method": ["POST"]}, "deny": 403})
     inner = position == "behind_proxy"
+    # NAT chooses by address: what is reached at one address has the same servers.
+    shared = ["192.0.2.10:8443", "192.0.2.11:8443", "[2001:db8:1::1]:443"]
     return policy(
         listeners={
             "public": {"bind": ["0.0.0.0:443", "[::]:443"]},
@@ -156,9 +163,9 @@ def rich(position: str, version: str = "11.2", location: dict[str, str] | None =
         },
         public_certificates={"shop": key_pair("shop"), "apps": key_pair("apps")},
         backends={
-            "shop": backend("192.0.2.10:443", "app", "internal") if inner else backend("192.0.2.10:443", "shop"),
-            "apps": backend("192.0.2.11:443", "apps"),
-            "legacy": {"servers": ["192.0.2.30:443"]},
+            "shop": backend("192.0.2.10:443", "app", "internal") if inner else backend(shared, "shop"),
+            "apps": backend("192.0.2.11:443" if inner else shared, "apps"),
+            "legacy": {"servers": ["192.0.2.30:443"] if inner else shared},
             **({"plain": {"servers": ["192.0.2.12:8080"], "tls": False}} if inner else {}),
         },
         inspection_rules={"web": rules},
