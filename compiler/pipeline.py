@@ -13,6 +13,7 @@ from .acceptance import Judged, judge
 from .bundle import Bundle
 from .diagnostics import Diagnostic, Severity
 from .document import Document, read
+from .fixes import with_fixes
 from .plan import Plan
 from .resolve import resolve
 from .target import Target
@@ -35,9 +36,11 @@ class Loaded:
     """What reading, validating and resolving found."""
 
 
-def load(path: str, targets: Mapping[str, Target[TargetSettings]]) -> Loaded:
-    """Read, validate and resolve a policy file or folder."""
-    document, findings, readable = read(path)
+def load(
+    path: str, targets: Mapping[str, Target[TargetSettings]], unsaved: Mapping[str, bytes] | None = None
+) -> Loaded:
+    """Read, validate and resolve a policy file or folder; `unsaved` as for `document.read`."""
+    document, findings, readable = read(path, unsaved)
     loaded = Loaded(document, readable, findings=findings)
     if not readable:
         return loaded
@@ -81,6 +84,7 @@ def examine(
     else:
         judged = Judged(findings, [])
     judged.standing.sort(key=lambda finding: _order(loaded.document, finding))
+    judged.standing[:] = [with_fixes(loaded.document, finding) for finding in judged.standing]
     return judged
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from ..schemas.policy import Policy
 from ..schemas.target import TargetSettings
-from .diagnostics import Diagnostic, Location, Path, declare, format_path
+from .diagnostics import Diagnostic, Edit, Fix, Location, Path, declare, format_path, renaming
 from .document import Document
+from .spelling import nearest, typing_error
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -81,17 +81,6 @@ _WORDS = {
 }
 
 
-def nearest(name: str, known: Iterable[str]) -> list[str]:
-    """Help for a name that is not known: the nearest one, or all of them where they are few."""
-    candidates = sorted(known)
-    close = get_close_matches(name, candidates, 1, 0.6)
-    if close:
-        return [f"did you mean `{close[0]}`?"]
-    if 0 < len(candidates) <= 12:
-        return ["known here: " + ", ".join(f"`{candidate}`" for candidate in candidates)]
-    return []
-
-
 def validate(document: Document) -> tuple[Policy | None, list[Diagnostic]]:
     """The policy, or None with what is wrong."""
     try:
@@ -113,6 +102,7 @@ def validate_settings(
                     f"`{name}` is no target",
                     Location(("targets", name), of="key"),
                     help=nearest(name, targets),
+                    fixes=_corrections(Location(("targets", name), of="key"), name, set(targets) - set(policy.targets)),
                 )
             )
     for name in targets:
@@ -141,28 +131,54 @@ def _finding(details: ErrorDetails, document: Document, base: Path, model: type[
     path = base + _real_path(document.values, base, loc)
     value = details["input"]
     if kind == "extra_forbidden":
-        name = str(loc[-1])
+        name, at = str(loc[-1]), Location(path, of="key")
+        known = _known_keys(model, loc[:-1])
+        absent = set(known) - set(_siblings(document.values, path))
         return UNKNOWN_KEY.found(
-            f"unknown key `{name}`",
-            Location(path, of="key"),
-            help=nearest(name, _known_keys(model, loc[:-1])),
+            f"unknown key `{name}`", at, help=nearest(name, known), fixes=_corrections(at, name, absent)
         )
     if kind == "missing":
         return MISSING_KEY.found(f"`{loc[-1]}` is missing{_in(path)}", Location(path, of="key"))
     if kind == "string_type":
         if isinstance(value, bool | int | float):
-            raw = document.scalar_text(path)
-            return INVALID_VALUE.found("this must be a text", path, help=[f'quote it: "{raw}"'])
+            return INVALID_VALUE.found("this must be a text", path, **_quote_it(document, path))
         return INVALID_VALUE.found("this must be a text", path)
     if loc and loc[-1] == "[key]":
         return INVALID_VALUE.found(_message(details), Location(path, of="key"))
     if kind == "literal_error":
         expected = str(details.get("ctx", {}).get("expected", "")).replace("'", "`")
-        helps = nearest(str(value), _quoted(expected)) if isinstance(value, str) else []
-        if not isinstance(value, str) and "`" in expected and isinstance(value, bool | int | float):
-            helps = [f'quote it: "{document.scalar_text(path)}"']
-        return INVALID_VALUE.found(f"this must be {expected}", path, help=helps)
+        if isinstance(value, str):
+            known = _quoted(expected)
+            fixes = _corrections(Location(path), value, known)
+            return INVALID_VALUE.found(f"this must be {expected}", path, help=nearest(value, known), fixes=fixes)
+        if document.scalar_text(path) in _quoted(expected):
+            return INVALID_VALUE.found(f"this must be {expected}", path, **_quote_it(document, path))
+        return INVALID_VALUE.found(f"this must be {expected}", path)
     return INVALID_VALUE.found(_message(details), path)
+
+
+class _Advice(TypedDict):
+    help: list[str]
+    fixes: list[Fix]
+
+
+def _quote_it(document: Document, path: Path) -> _Advice:
+    """Help and fix for a text that YAML takes for something else."""
+    raw = document.scalar_text(path)
+    return {"help": [f'quote it: "{raw}"'], "fixes": [Fix(f'quote it: "{raw}"', (Edit(Location(path), raw),))]}
+
+
+def _corrections(at: Location, name: str, known: Iterable[str]) -> list[Fix]:
+    meant = typing_error(name, known)
+    return [renaming(at, name, meant)] if meant else []
+
+
+def _siblings(values: Any, path: Path) -> list[str]:
+    """The keys of the mapping that a path's last key is in."""
+    node = values
+    for part in path[:-1]:
+        node = node[part]
+    return list(cast("dict[str, Any]", node)) if isinstance(node, dict) else []
 
 
 def _message(details: ErrorDetails) -> str:
