@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from ..schemas.policy import Policy
 from ..schemas.target import TargetSettings
 from . import lint
-from .acceptance import Judged, judge
+from .acceptance import UNUSED_ACCEPTANCE, Judged, judge
 from .bundle import Bundle
 from .diagnostics import Diagnostic, Severity
 from .document import Document, read
@@ -81,6 +81,10 @@ def examine(
                 findings += lint.lint_target(loaded.plan, targets[name], settings_for(loaded, targets[name]))
         known = _known_findings(targets, chosen, {entry.finding for entry in loaded.policy.accept})
         judged = judge(findings, loaded.policy.accept, moment.date(), set(chosen), known)
+        # That an entry with an unknown name accepts nothing follows from that.
+        judged.standing[:] = [
+            one for one in judged.standing if one.rule != UNUSED_ACCEPTANCE.id or one.primary.path not in broken
+        ]
     else:
         judged = Judged(findings, [])
     judged.standing.sort(key=lambda finding: _order(loaded.document, finding))

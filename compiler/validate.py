@@ -105,6 +105,7 @@ def validate_settings(
                     fixes=_corrections(Location(("targets", name), of="key"), name, set(targets) - set(policy.targets)),
                 )
             )
+    findings += _accepted_names(policy, targets)
     for name in targets:
         if name not in policy.targets:
             continue
@@ -114,6 +115,21 @@ def validate_settings(
         except ValidationError as error:
             findings += _findings(error, document, ("targets", name), model)
     return settings, findings
+
+
+def _accepted_names(policy: Policy, targets: Iterable[str]) -> Iterable[Diagnostic]:
+    """An entry of `accept` for something that does not exist would never be called unused, and accept nothing."""
+    for index, entry in enumerate(policy.accept):
+        named = [(("target",), entry.target, targets)] if entry.target else []
+        named += [(("sites", place), name, policy.sites) for place, name in enumerate(entry.sites or ())]
+        named += [(("backends", place), name, policy.backends) for place, name in enumerate(entry.backends or ())]
+        for place, name, known in named:
+            if name not in known:
+                at = Location(("accept", index, *place))
+                what = "is no target" if place == ("target",) else f"is not in `{place[0]}`"
+                yield UNKNOWN_NAME.found(
+                    f"`{name}` {what}", at, help=nearest(name, known), fixes=_corrections(at, name, known)
+                )
 
 
 def default_settings(target: Target[TargetSettings]) -> TargetSettings:
