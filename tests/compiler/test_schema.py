@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -15,7 +15,7 @@ from policyc.compiler.document import read
 from policyc.compiler.target import GROUP
 from policyc.schemas import policy as policy_module
 from policyc.schemas.json_schema import policy_schema, schema_text
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from .conftest import GOOD, Ran
 from .test_bad_documents import CASES
