@@ -33,6 +33,7 @@ class Client:
         self._versions: dict[str, int] = {}
         self._texts: dict[str, str] = {}
         self.findings: dict[str, list[dict[str, Any]]] = {}
+        self.publications = 0
         self.capabilities: dict[str, Any] = self.ask(
             "initialize", {"processId": None, "rootUri": folder.as_uri(), "capabilities": {}}
         )["capabilities"]
@@ -66,6 +67,7 @@ class Client:
         assert message is not None, f"the server ended: {self.errors.decode()}"
         if message.get("method") == "textDocument/publishDiagnostics":
             self.findings[message["params"]["uri"]] = message["params"]["diagnostics"]
+            self.publications += 1
         assert message.get("method") not in ("window/showMessage", "window/logMessage"), message
         return message
 
