@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,8 @@ def load(path: Path) -> Any:
 
 @pytest.mark.parametrize("path", [ACTION, HOOKS, GITLAB], ids=lambda path: path.name)
 def test_style(path: Path) -> None:
-    problems: Any = linter.run(path.read_text(), STYLE)  # pyright: ignore[reportUnknownMemberType]
-    assert list(map(str, problems)) == []
+    run: Callable[..., Iterable[object]] = linter.run  # pyright: ignore[reportUnknownMemberType]
+    assert list(map(str, run(path.read_text(), STYLE))) == []
 
 
 def check_schema(path: Path, schema: str) -> subprocess.CompletedProcess[str]:
@@ -174,6 +174,9 @@ def test_action(job: Job, write_policy: Callable[[str], Path]) -> None:
     assert '"unknown-name"' in Path(job.outputs["steps.lint.outputs.sarif-file"]).read_text()
     write_policy("a: [")
     assert job.run() == 3
+    # The scan gets the log, and the job fails only after that.
+    assert '"invalid-syntax"' in Path(job.outputs["steps.lint.outputs.sarif-file"]).read_text()
+    assert job.outputs["steps.lint.outputs.status"] == "3"
     assert job.run(policy="absent.yaml") == 3
     write_policy(good)
     assert job.run(at="2050-01-01", targets=TARGET) == 1
