@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .diagnostics import Diagnostic, Severity
 from .document import Document, SourceFile
-from .policy_edits import CannotEdit, Replacement, applied, is_json, means, scalar
+from .policy_edits import CannotEdit, Replacement, applied, flow, is_json, means
 from .syntax_tree import Entry, Node, find, parse
 
 if TYPE_CHECKING:
@@ -70,15 +70,7 @@ def insertion(document: Document, wanted: Sequence[dict[str, Any]]) -> Replaceme
 
 def _line(entry: dict[str, Any], as_json: bool = False) -> str:
     """An entry in braces, on one line."""
-    if as_json:
-        return json.dumps(entry, ensure_ascii=False)
-    return "{" + ", ".join(f"{key}: {_value(value)}" for key, value in entry.items()) + "}"
-
-
-def _value(value: object) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(scalar(str(item)) for item in cast("list[object]", value)) + "]"
-    return scalar(str(value))
+    return json.dumps(entry, ensure_ascii=False) if as_json else flow(entry)
 
 
 def _newline(text: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any, cast
 import yaml
 
 from .diagnostics import Diagnostic, Location, Path, Span, declare, removal
+from .syntax_errors import explain
 
 MAX_BYTES = 256 << 20
 MAX_DEPTH = 64
@@ -322,13 +323,9 @@ class _Builder:
         try:
             self._run(_events(text))
         except yaml.MarkedYAMLError as error:
-            # A text that is never closed is best shown where it was opened.
-            unclosed = "unexpected end of stream" in (error.problem or "")
-            mark = (error.context_mark if unclosed else None) or error.problem_mark or error.context_mark
-            line, column = (mark.line, mark.column) if mark else (0, 0)
-            message, helps = _explain(error, self.file.lines, line)
-            span = Span(self.file.name, line + 1, column + 1, column + 2)
-            self.findings.append(SYNTAX.found(message, Location((), span=span), help=helps))
+            fault = explain(error, self.file.lines)
+            related = [self._mark(fault.opened, f"the {fault.what} begins here")] if fault.opened else []
+            self.findings.append(SYNTAX.found(fault.message, self._mark(fault.at), related=related, help=[fault.help]))
         except yaml.reader.ReaderError as error:
             before = text[: error.position] if isinstance(error.position, int) else ""
             line = before.count("\n") + 1
@@ -346,6 +343,10 @@ class _Builder:
     def _fail(self, event: yaml.Event, message: str, help: str) -> None:
         self.findings.append(UNSUPPORTED_YAML.found(message, self._at(event), help=[help]))
         raise _Stop
+
+    def _mark(self, place: tuple[int, int], note: str = "") -> Location:
+        line, column = place
+        return Location((), note, span=Span(self.file.name, line + 1, column + 1, column + 2))
 
     def _at(self, event: yaml.Event) -> Location:
         start: Any = event.start_mark
@@ -524,28 +525,6 @@ def plain_value(text: str) -> Any:
 def _events(text: str) -> Iterator[yaml.Event]:
     parse: Any = yaml.parse  # pyright: ignore[reportUnknownMemberType]  # its stub leaves the stream open
     return parse(text, Loader=getattr(yaml, "CLoader", yaml.Loader))
-
-
-def _explain(error: yaml.MarkedYAMLError, lines: list[str], line: int) -> tuple[str, list[str]]:
-    """libyaml's words in the user's."""
-    problem = error.problem or "this is not YAML"
-    text = lines[line] if line < len(lines) else ""
-    if "\t" in text[: len(text) - len(text.lstrip())] or "'\\t'" in problem or "tab" in problem:
-        return "a tab cannot be used for indentation", ["use spaces"]
-    if "mapping values are not allowed" in problem:
-        return "a `: ` where no key can stand", ["quote the value if it holds a `: `, and check the indentation"]
-    if "could not find expected ':'" in problem:
-        return "a key without its `:`", ["write `key: value`"]
-    if problem.startswith("did not find expected"):
-        opened = error.context_mark.line + 1 if error.context_mark else None
-        kind = (error.context or "").removeprefix("while parsing a ")
-        helps = [f"the {kind} began at line {opened}: check brackets, quotes and indentation"] if opened else []
-        return f"{problem.removeprefix('did not find expected ')} expected here", helps
-    if "unexpected end of stream" in problem:
-        return "the file ends inside of a quoted text", ["close the quotes"]
-    if "undefined alias" in problem:
-        return problem, ["write the value out"]
-    return problem, []
 
 
 def _merge(document: Document, findings: list[Diagnostic]) -> None:

@@ -131,6 +131,17 @@ def scalar(value: str, style: str = "", as_json: bool = False) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def flow(value: object) -> str:
+    """A value as YAML on one line, lists in brackets and mappings in braces."""
+    if isinstance(value, dict):
+        return (
+            "{" + ", ".join(f"{scalar(key)}: {flow(one)}" for key, one in cast("dict[str, Any]", value).items()) + "}"
+        )
+    if isinstance(value, list):
+        return "[" + ", ".join(map(flow, cast("list[Any]", value))) + "]"
+    return scalar(value) if isinstance(value, str) else json.dumps(value)
+
+
 def is_json(file: SourceFile) -> bool:
     """Whether the file is written as JSON: then it shall stay so."""
     return file.text.lstrip()[:1] == "{"

@@ -15,6 +15,7 @@ from .document import Document
 from .spelling import nearest, typing_error
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
     from .target import Target
@@ -153,14 +154,16 @@ def _finding(details: ErrorDetails, document: Document, base: Path, model: type[
         return UNKNOWN_KEY.found(
             f"unknown key `{name}`", at, help=nearest(name, known), fixes=_corrections(at, name, absent)
         )
+    key, field = _field(model, loc)
+    notes = [f"`{key}`: {' '.join(field.description.split())}"] if field and field.description else []
     if kind == "missing":
-        return MISSING_KEY.found(f"`{loc[-1]}` is missing{_in(path)}", Location(path, of="key"))
-    if kind == "string_type":
-        if isinstance(value, bool | int | float):
-            return INVALID_VALUE.found("this must be a text", path, **_quote_it(document, path))
-        return INVALID_VALUE.found("this must be a text", path)
+        return MISSING_KEY.found(
+            f"`{loc[-1]}` is missing{_in(path)}", Location(path, of="key"), notes=notes, help=_example(key, field)
+        )
     if loc and loc[-1] == "[key]":
         return INVALID_VALUE.found(_message(details), Location(path, of="key"))
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return INVALID_VALUE.found("this must be a text", path, **_quote_it(document, path))
     if kind == "literal_error":
         expected = str(details.get("ctx", {}).get("expected", "")).replace("'", "`")
         if isinstance(value, str):
@@ -170,7 +173,21 @@ def _finding(details: ErrorDetails, document: Document, base: Path, model: type[
         if document.scalar_text(path) in _quoted(expected):
             return INVALID_VALUE.found(f"this must be {expected}", path, **_quote_it(document, path))
         return INVALID_VALUE.found(f"this must be {expected}", path)
-    return INVALID_VALUE.found(_message(details), path)
+    if kind not in _WORDS and not kind.endswith("_type"):
+        return INVALID_VALUE.found(_message(details), path)
+    if kind == "list_type" and isinstance(value, str | int | float):
+        helps = [f"write `{key}: [{document.scalar_text(path)}]`"]
+    elif value is None and field is not None and not field.is_required():
+        helps = ["nothing stands here: remove the key, or say something", *_example(key, field)]
+    else:
+        helps = _example(key, field)
+    return INVALID_VALUE.found(_message(details), path, notes=notes, help=helps)
+
+
+def _example(key: str, field: FieldInfo | None) -> list[str]:
+    from .policy_edits import flow
+
+    return [f"for example `{key}: {flow(field.examples[0])}`"] if field and field.examples else []
 
 
 class _Advice(TypedDict):
@@ -234,7 +251,20 @@ def _real_path(values: Any, base: Path, loc: tuple[int | str, ...]) -> Path:
 
 def _known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """The fields of the models that stand at `loc` below `model`."""
+    models = [kind for kind in _walk(model, loc)[0] if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return [field.alias or name for kind in models for name, field in kind.model_fields.items()]
+
+
+def _field(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, FieldInfo | None]:
+    """The last key of `loc` that a model has, and what the model says of it. None where it is a name of the user's."""
+    _, key, field = _walk(model, loc)
+    return key, field
+
+
+def _walk(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[Any], str, FieldInfo | None]:
+    """The types that stand at `loc` below `model`, and the last field on the way."""
     here: list[Any] = [model]
+    key, last = "", None
     for part in loc:
         below: list[Any] = []
         for kind in here:
@@ -243,14 +273,15 @@ def _known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]
                     (field for field in kind.model_fields.values() if field.alias == part), None
                 )
                 if field:
+                    key, last = str(part), field
                     below += _unwrap(field.annotation)
             elif get_origin(kind) in (list, tuple) and isinstance(part, int):
                 below += _unwrap(get_args(kind)[0])
             elif get_origin(kind) is dict:
+                key, last = str(part), None
                 below += _unwrap(get_args(kind)[1])
         here = below or here
-    models = [kind for kind in here if isinstance(kind, type) and issubclass(kind, BaseModel)]
-    return [field.alias or name for kind in models for name, field in kind.model_fields.items()]
+    return here, key, last
 
 
 def _unwrap(annotation: Any) -> list[Any]:

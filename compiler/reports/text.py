@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 
@@ -12,6 +13,10 @@ from . import printable, told
 
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 _WIDTH = 110
+_CODE = re.compile("`[^`]*`")
+_LEAD = 20
+"""Room for what stands before code on its line."""
+_SPACE = "\x1f"  # no finding holds a control character: they were made visible
 
 
 def render(document: Document, judged: Judged, colour: bool = False, show_accepted: bool = False) -> str:
@@ -107,15 +112,19 @@ def _quoted(document: Document, finding: Diagnostic, colour: bool) -> Iterator[s
 
 
 def _wrapped(head: str, text: str) -> list[str]:
-    # Commands are to be copied whole: a text without a natural break stays on one line.
-    return textwrap.wrap(
-        text,
+    # What is to be copied stays whole: code in backticks, and a text with a pipeline.
+    if " | " in text or any(len(code) > _WIDTH - len(head) - _LEAD for code in _CODE.findall(text)):
+        return [head + text]
+    kept = _CODE.sub(lambda match: match[0].replace(" ", _SPACE), text)
+    lines = textwrap.wrap(
+        kept,
         _WIDTH,
         initial_indent=head,
         subsequent_indent=" " * len(head),
         break_long_words=False,
         break_on_hyphens=False,
-    ) or [head.rstrip()]
+    )
+    return [line.replace(_SPACE, " ") for line in lines] or [head.rstrip()]
 
 
 def _paint(text: str, code: str, colour: bool) -> str:

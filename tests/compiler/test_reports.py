@@ -218,3 +218,10 @@ def test_coloured_text_is_the_plain_one_painted(lint: Printed, monkeypatch: pyte
     painted = lint(MIXED).out
     assert "\x1b[31merror[" in painted
     assert re.sub(r"\x1b\[[0-9]+m", "", painted) == plain
+
+
+def test_what_is_to_be_copied_stays_on_one_line(lint: Printed) -> None:
+    shown = lint(GOOD[: GOOD.index("sites:")] + "sites: []\n").out
+    example = next(line for line in shown.splitlines() if "for example" in line)
+    assert re.search("`sites: {.*}`$", example)
+    assert len(example) > 110
