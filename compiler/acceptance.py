@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from ..schemas.policy import Acceptance
-from .diagnostics import Diagnostic, Location, Path, Severity, declare
-from .validate import nearest
+from .diagnostics import Diagnostic, Location, Path, Severity, declare, removal, renaming
+from .spelling import nearest, typing_error
 
 UNKNOWN_FINDING = declare(
     "unknown-finding",
@@ -119,11 +119,14 @@ def _about_entry(
 ) -> list[Diagnostic]:
     path: Path = ("accept", index)
     if entry.finding not in known:
+        at = Location((*path, "finding"))
+        meant = typing_error(entry.finding, known)
         return [
             UNKNOWN_FINDING.found(
                 f"there is no finding `{entry.finding}`",
-                (*path, "finding"),
+                at,
                 help=nearest(entry.finding, known),
+                fixes=[renaming(at, entry.finding, meant)] if meant else [],
             )
         ]
     if entry.until is not None and entry.until < today:
@@ -155,6 +158,7 @@ def _about_entry(
                 f"nothing is found that this accepts: `{entry.finding}`",
                 Location(path),
                 help=["remove the entry"],
+                fixes=[removal(Location(path), f"the entry for `{entry.finding}`")],
             )
         ]
     return []

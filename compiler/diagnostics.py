@@ -54,6 +54,38 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A change of the policy at one place: the key or scalar there becomes `value`. None takes the whole entry away.
+
+    What is written is data: whoever applies it quotes it where YAML needs that.
+    """
+
+    at: Location
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A safe change that mends a finding, and does nothing else. `title` says it as an order: "replace `ap` by `app`".
+
+    Safe is what nobody would object to: a typing error with one possible meaning, or something without effect.
+    """
+
+    title: str
+    edits: tuple[Edit, ...]
+
+
+def renaming(at: Location, old: str, new: str) -> Fix:
+    """The fix that corrects one word."""
+    return Fix(f"replace `{old}` by `{new}`", (Edit(at, new),))
+
+
+def removal(at: Location, what: str) -> Fix:
+    """The fix that takes an entry away."""
+    return Fix(f"remove {what}", (Edit(at, None),))
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding. Made by `Rule.found` only."""
 
@@ -73,6 +105,8 @@ class Diagnostic:
     """Names of the sites it concerns, for `accept`."""
     backends: tuple[str, ...] = ()
     """Names of the backends it concerns, for `accept`."""
+    fixes: tuple[Fix, ...] = ()
+    """What would mend it, best first. Empty where no change is safe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +133,7 @@ class Rule:
         severity: Severity | None = None,
         sites: Iterable[str] = (),
         backends: Iterable[str] = (),
+        fixes: Iterable[Fix] = (),
     ) -> Diagnostic:
         """A finding of this rule. `message` is one line, without the place and the target's name in front."""
         return Diagnostic(
@@ -114,6 +149,7 @@ class Rule:
             per_backend=self.per_backend,
             sites=tuple(sites),
             backends=tuple(backends),
+            fixes=tuple(fixes),
         )
 
 
