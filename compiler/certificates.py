@@ -20,6 +20,9 @@ from .plan import Certificate
 
 MAX_PEM_BYTES = 16 << 20
 
+_BASELINE_REQUIREMENTS = "2.23.140.1."
+"""The CA/Browser Forum's arc of certificate policies: domain, organization, individual and extended validation."""
+
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 
 
@@ -149,7 +152,35 @@ def _summary(certificate: x509.Certificate) -> Certificate:
         key_bits=cast("int", getattr(key, "key_size", 256)),
         signature_hash=hash_algorithm.name if hash_algorithm else "",
         public_key=key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        serial=certificate.serial_number,
+        usages=_usages(certificate),
+        publicly_trusted=_publicly_trusted(certificate),
+        must_staple=_must_staple(certificate),
     )
+
+
+def _usages(certificate: x509.Certificate) -> tuple[str, ...] | None:
+    try:
+        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return None
+    return tuple(usage.dotted_string for usage in usages)
+
+
+def _publicly_trusted(certificate: x509.Certificate) -> bool:
+    try:
+        policies = certificate.extensions.get_extension_for_class(x509.CertificatePolicies).value
+    except x509.ExtensionNotFound:
+        return False
+    return any(policy.policy_identifier.dotted_string.startswith(_BASELINE_REQUIREMENTS) for policy in policies)
+
+
+def _must_staple(certificate: x509.Certificate) -> bool:
+    try:
+        features = certificate.extensions.get_extension_for_class(x509.TLSFeature).value
+    except x509.ExtensionNotFound:
+        return False
+    return x509.TLSFeatureType.status_request in features
 
 
 def _key_type(key: object) -> str:

@@ -1,11 +1,49 @@
-"""Settings that need decryption, on backends that are reached without it."""
+"""
+## What it does
+A backend has a setting for TLS or HTTP towards it, and is reached by sites with `decrypt: false` only.
+
+## Why it is bad
+What is passed through is the visitor's own connection: nobody but the server sees what is in it. The setting is in
+no output, and above all `tls` looks as if the server were verified.
+
+## Example
+```yaml
+backends:
+  app:
+    servers: [192.0.2.10:443]
+    tls: {ca: internal, server_name: app.example.internal}
+public_certificates: {}
+inspection_rules: {}
+sites:
+  shop: {hostnames: [shop.example.com], decrypt: false, backend: app}
+```
+
+## Use instead
+Remove the setting. With `health` only a connection is made: its times, `rise` and `fall` hold, `path` and `expect`
+do not; `path` cannot be left out, so accept the finding there.
+```yaml
+backend_cas: {}
+backends:
+  app: {servers: [192.0.2.10:443]}
+public_certificates: {}
+inspection_rules: {}
+sites:
+  shop: {hostnames: [shop.example.com], decrypt: false, backend: app}
+```
+
+## Targets
+All.
+
+## References
+https://www.rfc-editor.org/rfc/rfc6066#section-3
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..diagnostics import Diagnostic, Location, Path, Severity, rule
-from . import Context
+from ...diagnostics import Diagnostic, Location, Path, Severity, rule
+from .. import Context
 
 _NEED_DECRYPTION = {
     ("tls",): "visitor and server make the TLS between them",
@@ -18,19 +56,7 @@ _NEED_DECRYPTION = {
 
 
 @rule("setting-without-decryption", Severity.WARNING)
-def without_decryption(context: Context) -> Iterator[Diagnostic]:
-    """
-    ## What it does
-    A backend has a setting for TLS or HTTP towards it, and is reached by sites with `decrypt: false` only.
-
-    ## Why it is bad
-    What is passed through is the visitor's own connection: nobody but the server sees what is in it. The setting is in
-    no output, and above all `tls` looks as if the server were verified.
-
-    ## Use instead
-    Remove the setting. With `health` only a connection is made: its times, `rise` and `fall` hold, `path` and `expect`
-    do not; `path` cannot be left out, so accept the finding there.
-    """
+def setting_without_decryption(context: Context) -> Iterator[Diagnostic]:
     policy = context.policy
     decrypted = {
         name
@@ -47,7 +73,7 @@ def without_decryption(context: Context) -> Iterator[Diagnostic]:
             if part is None or keys[-1] not in part.model_fields_set:
                 continue
             path: Path = ("backends", name, *keys)
-            yield without_decryption.found(
+            yield setting_without_decryption.found(
                 f"`{'.'.join(keys)}` does nothing, because TLS to `{name}` is passed through: {why}",
                 Location(path, of="key"),
                 related=[Location(("sites", passed[name], "decrypt"))],
