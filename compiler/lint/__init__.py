@@ -27,19 +27,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """What a rule may look at. `at` is the moment that certificates are judged for (aware, UTC)."""
+    """What a rule may look at. `at` is the moment that certificates are judged for (aware, UTC).
+
+    `found` is what the stages before found: with an error in it the plan is incomplete, and a rule must not take for
+    absent what is only broken.
+    """
 
     document: Document
     policy: Policy
     plan: Plan
     at: datetime
+    found: Sequence[Diagnostic] = ()
 
     @cached_property
     def walks(self) -> Walks:
         """The rules that requests walk through, site by site."""
         from .walks import Walks
 
-        return Walks(self.plan)
+        return Walks(self.plan, self.policy, self.found)
 
 
 @cache

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from ..decide import Connection, Decision, Redirected, Request, decide
+from ..decide import Connection, Decision, Redirected, Request, decide, site_of
 from ..plan import Address, Hostname, Listener, Plan, Redirect, Rule, Site
+from .walks import Walks
 
 _VISITORS = tuple(map(ip_address, ("203.0.113.77", "198.51.100.77", "192.0.2.77", "2001:db8::77")))
 _HTTPS, _HTTP = 443, 80
@@ -16,8 +17,9 @@ _HTTPS, _HTTP = 443, 80
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A URL of this edge."""
+    """A URL of this edge, and the site that it is of."""
 
+    site: str
     listener: str
     host: str
     target: str
@@ -35,18 +37,20 @@ class Hop:
     to: Stop
 
 
-def hops(plan: Plan) -> Iterator[Hop]:
-    """Each redirect, with a visitor that it can be for, that leads back to this edge."""
+def hops(plan: Plan, walks: Walks) -> Iterator[Hop]:
+    """Each redirect that is reached, with a visitor that it can be for, and that leads back to this edge."""
+    where = {site.name: walk for walk in walks for site in walk.sites}
     for listener in plan.listeners:
         for site in listener.sites:
-            for rule in (rule for rule_list in site.rule_lists for rule in rule_list.rules):
-                redirect = next((action for action in rule.actions if isinstance(action, Redirect)), None)
-                source = _visitor(rule)
-                if redirect is None or source is None:
+            walk = where.get(site.name)
+            for index, step in enumerate(walk.steps if walk else ()):
+                redirect = next((action for action in step.rule.actions if isinstance(action, Redirect)), None)
+                if walk is None or redirect is None or not walk.reached(index):
                     continue
+                source = _visitor(step.rule)
                 to = lead(plan, listener, _example(site.hostnames[0]), redirect.to)
-                if to is not None:
-                    yield Hop(site, rule, redirect, _method(rule, redirect), source, to)
+                if source is not None and to is not None and to.site in walks.sound:
+                    yield Hop(site, step.rule, redirect, _method(step.rule, redirect), source, to)
 
 
 def ask(plan: Plan, hop: Hop, stop: Stop) -> Decision:
@@ -75,7 +79,7 @@ def follow(plan: Plan, hop: Hop, limit: int = 20) -> list[tuple[Stop, Redirected
 def lead(plan: Plan, listener: Listener, host: str, to: str) -> Stop | None:
     """The URL of this edge that a redirect leads to; None for another place."""
     if to.startswith("/") and not to.startswith("//"):
-        return Stop(listener.name, host, to.partition("#")[0])
+        return _stop(listener, host, to.partition("#")[0])
     try:
         url = urlsplit(to)
         port = url.port
@@ -89,9 +93,15 @@ def lead(plan: Plan, listener: Listener, host: str, to: str) -> Stop | None:
             reached = any(socket.port == (port or _HTTP) for socket in one.redirect_http)
         else:
             reached = any(socket.port == (port or _HTTPS) for socket in one.binds)
-        if reached and any(name.covers(url.hostname) for site in one.sites for name in site.hostnames):
-            return Stop(one.name, url.hostname, target)
+        stop = _stop(one, url.hostname, target) if reached else None
+        if stop is not None:
+            return stop
     return None
+
+
+def _stop(listener: Listener, host: str, target: str) -> Stop | None:
+    site = site_of(listener, Connection(listener.name, host, _VISITORS[0]))
+    return Stop(site.name, listener.name, host, target) if site and site.decrypt else None
 
 
 def _visitor(rule: Rule) -> Address | None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from ...schemas import policy as written
 from ...schemas.policy import Policy
-from ..diagnostics import Path
-from ..plan import Allow, Deny, Hostname, PathMatcher, Plan, Redirect, Rule, Site, TextMatch
+from ..diagnostics import Diagnostic, Path
+from ..plan import Allow, Deny, Hostname, PathMatcher, Plan, Redirect, Route, Rule, Site, TextMatch
+from .path_language import Undecided, holds_more
 from .request_sets import Applies, Clause, Option, Universe, there_is
 
 _LOOKED_BACK = 400
@@ -43,6 +44,17 @@ def path_regexes(plan: Plan) -> Iterator[tuple[Path, PathMatcher]]:
 def refuses(rule: Rule) -> bool:
     """Whether a request that this rule applies to does not reach the backend."""
     return any(isinstance(action, Deny | Redirect) for action in rule.actions)
+
+
+def route_before(route: Route, before: Sequence[Route]) -> Route | None:
+    """The route that takes all paths of a route, of those that are looked at before it."""
+    for other in before:
+        try:
+            if not holds_more(((route.prefix.expression,),), (other.prefix.expression,)):
+                return other
+        except Undecided:
+            continue
+    return None
 
 
 @dataclass(slots=True, eq=False)
@@ -96,18 +108,28 @@ Places = Sequence[tuple[Walk, int]]
 
 
 class Walks:
-    """All walks of a plan."""
+    """All walks of a plan, but for sites that could not be understood as a whole, and for the lists that they use."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, policy: Policy, found: Iterable[Diagnostic] = ()) -> None:
         self._steps: dict[int, tuple[Applies, ...]] = {}
         self._walks: dict[object, Walk] = {}
-        for site in plan.sites:
-            if site.rule_lists:
-                self._add(site)
+        broken_lists = {one.primary.path[1] for one in found if one.primary.path[:1] == ("inspection_rules",)}
+        whole = {site.name: site for site in plan.sites if len(site.rule_lists) == len(policy.sites[site.name].inspect)}
+        self.sound: set[str] = set()
+        """The names of the sites whose rules are all here."""
+        doubtful: set[str] = set()
+        for name, site in policy.sites.items():
+            if name in whole and not broken_lists & set(site.inspect):
+                self.sound.add(name)
+                if site.inspect:
+                    self._add(whole[name])
+            else:
+                doubtful.update(site.inspect)
         self.places: dict[Path, list[tuple[Walk, int]]] = {}
         for walk in self._walks.values():
             for index, step in enumerate(walk.steps):
-                self.places.setdefault(step.rule.path, []).append((walk, index))
+                if step.rule.path[1] not in doubtful:
+                    self.places.setdefault(step.rule.path, []).append((walk, index))
 
     def __iter__(self) -> Iterator[Walk]:
         return iter(self._walks.values())

@@ -43,7 +43,8 @@ def allow_without_effect(context: Context) -> Iterator[Diagnostic]:
     for one, places in context.walks.rules():
         if one.when.always and one.unless is None:
             continue  # says in words what holds anyway: nobody reads it as a restriction
-        if not any(isinstance(action, Allow) for action in one.actions):
+        applies = any(walk.applies_at_all(index) for walk, index in places)
+        if not applies or not any(isinstance(action, Allow) for action in one.actions):
             continue
         matters = any(
             walk.overlap(walk.steps[index], later)

@@ -49,7 +49,7 @@ def chain_incomplete(context: Context) -> Iterator[Diagnostic]:
     for certificate in context.plan.certificates:
         last = certificate.chain[-1]
         known = intermediates.get(last.issuer)
-        if known is not None and (last.self_issued or not issued_by(last, known)):
+        if known is not None and (last.self_issued or known in certificate.chain or not issued_by(last, known)):
             known = None
         alone = len(certificate.chain) == 1 and last.publicly_trusted and not last.self_issued
         if alone or known is not None:

@@ -35,23 +35,21 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, Location, Path, Severity, rule
 from .. import Context
-from ..walks import ends_walk
 
 
 @rule("duplicate-rule", Severity.WARNING)
 def duplicate_rule(context: Context) -> Iterator[Diagnostic]:
-    told: set[Path] = set()
-    for rule_list in context.plan.rule_lists:
-        first: dict[object, Path] = {}
-        for one in rule_list.rules:
-            if ends_walk(one):
+    for name, rules in context.policy.inspection_rules.items():
+        first: dict[str, Path] = {}
+        for index, one in enumerate(rules):
+            if one.allow or one.deny is not None or one.redirect is not None:
                 continue
-            same = first.setdefault((one.when, one.unless, one.actions), one.path)
-            if same != one.path and one.path not in told:
-                told.add(one.path)
+            path: Path = ("inspection_rules", name, index)
+            same = first.setdefault(repr(one.model_copy(update={"name": None})), path)
+            if same != path:
                 yield duplicate_rule.found(
                     "the same rule stands in this list already",
-                    one.path,
+                    path,
                     related=[Location(same, "first here")],
                     help=["remove one of the two, or correct it"],
                 )

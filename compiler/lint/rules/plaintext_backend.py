@@ -45,7 +45,8 @@ def plaintext_backend(context: Context) -> Iterator[Diagnostic]:
         for upstream in (group.upstream, *(route.upstream for route in group.routes))
     }
     for backend in context.plan.backends:
-        if backend.tls is not None or backend.name not in reached:
+        said = context.policy.backends[backend.name].tls is False
+        if not said or backend.name not in reached:
             continue
         if all(server.socket.address.is_loopback for server in backend.servers):
             continue

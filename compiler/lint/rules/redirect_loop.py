@@ -40,7 +40,7 @@ from ..redirects import follow, hops
 @rule("redirect-loop")
 def redirect_loop(context: Context) -> Iterator[Diagnostic]:
     told: set[Path] = set()
-    for hop in hops(context.plan):
+    for hop in hops(context.plan, context.walks):
         stops = follow(context.plan, hop)
         if not stops:
             continue

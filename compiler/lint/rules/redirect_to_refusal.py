@@ -44,7 +44,7 @@ from ..redirects import ask, hops
 @rule("redirect-to-refusal", Severity.WARNING)
 def redirect_to_refusal(context: Context) -> Iterator[Diagnostic]:
     told: set[Path] = set()
-    for hop in hops(context.plan):
+    for hop in hops(context.plan, context.walks):
         decision = ask(context.plan, hop, hop.to)
         if not isinstance(decision, Refused) or hop.rule.path in told or _asks_headers(decision.rule):
             continue

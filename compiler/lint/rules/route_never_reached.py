@@ -49,14 +49,13 @@ https://www.rfc-editor.org/rfc/rfc3986#section-3.3
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, Location, Severity, rule
 from ...plan import Allow, Route
 from .. import Context
-from ..path_language import Undecided, holds_more
 from ..request_sets import Clause, Option, Wish
-from ..walks import Walk, ends_walk, refuses
+from ..walks import Walk, ends_walk, refuses, route_before
 
 
 @rule("route-never-reached", Severity.WARNING)
@@ -65,7 +64,7 @@ def route_never_reached(context: Context) -> Iterator[Diagnostic]:
     for site in context.plan.sites:
         routes = site.groups[0].routes if site.groups else ()
         for index, route in enumerate(routes):
-            taken = _taken(route, routes[:index])
+            taken = route_before(route, routes[:index])
             if taken is not None:
                 why, related = "another route takes all of its paths", [Location(taken.path, "this one")]
             elif _refused(route, walks.get(site.name)):
@@ -80,17 +79,6 @@ def route_never_reached(context: Context) -> Iterator[Diagnostic]:
                 sites=[site.name],
                 backends=[route.upstream.backend.name],
             )
-
-
-def _taken(route: Route, before: Sequence[Route]) -> Route | None:
-    """The route before that takes all paths of this one."""
-    for other in before:
-        try:
-            if not holds_more(((route.prefix.expression,),), (other.prefix.expression,)):
-                return other
-        except Undecided:
-            continue
-    return None
 
 
 def _refused(route: Route, walk: Walk | None) -> bool:

@@ -46,13 +46,18 @@ from ...diagnostics import Diagnostic, Location, Path, Severity, rule
 from ...plan import Route, Site
 from .. import Context
 from ..path_language import Undecided, holds_more
+from ..walks import route_before
 
 
 @rule("route-without-effect", Severity.INFO)
 def route_without_effect(context: Context) -> Iterator[Diagnostic]:
     for site in context.plan.sites:
         routes = site.groups[0].routes if site.groups else ()
+        if len({route.path for route in routes}) < len(context.policy.sites[site.name].routes):
+            continue  # one that could not be understood may be the one around
         for index, route in enumerate(routes):
+            if route_before(route, routes[:index]):
+                continue
             backend, at = _without(site, route, routes[index + 1 :])
             if backend is not None and backend == route.upstream.backend.name:
                 yield route_without_effect.found(

@@ -11,8 +11,10 @@ The rule never applies, whatever it was meant to do.
 ```yaml
 inspection_rules:
   web:
-    - {name: reports, when: {path: {prefix: /admin}, method: [GET, HEAD]}, allow: true}
-    - {name: no-changes, when: {path: {prefix: /admin}, method: [POST, PUT, PATCH, DELETE, OPTIONS]}, deny: 403}
+    - {name: no-changes, when: {path: {prefix: /admin}, method: [POST, PUT, PATCH, DELETE]}, deny: 403}
+    - name: moved
+      when: {path: {prefix: /admin}, method: [GET, HEAD, OPTIONS]}
+      redirect: {to: "https://admin.example.com/"}
     - {name: secrets, when: {path: {exact: /admin/secrets}}, deny: 404}
 ```
 
@@ -22,8 +24,10 @@ The special rule before the general one.
 inspection_rules:
   web:
     - {name: secrets, when: {path: {exact: /admin/secrets}}, deny: 404}
-    - {name: reports, when: {path: {prefix: /admin}, method: [GET, HEAD]}, allow: true}
-    - {name: no-changes, when: {path: {prefix: /admin}, method: [POST, PUT, PATCH, DELETE, OPTIONS]}, deny: 403}
+    - {name: no-changes, when: {path: {prefix: /admin}, method: [POST, PUT, PATCH, DELETE]}, deny: 403}
+    - name: moved
+      when: {path: {prefix: /admin}, method: [GET, HEAD, OPTIONS]}
+      redirect: {to: "https://admin.example.com/"}
 ```
 
 ## Targets
