@@ -39,6 +39,7 @@ _SUPPORT = complete(
         ),
         Feature.NORMAL_FORM: emulated("three expressions that must match before any rule is looked at", since=OLDEST),
         Feature.FORWARDING_HEADERS: native(),
+        Feature.ACCESS_LOG: planned(),
         Feature.WILDCARD_HOSTNAME: emulated(
             "expressions on the SNI and on the host: Envoy's own wildcards match any depth"
         ),
@@ -49,6 +50,7 @@ _SUPPORT = complete(
         Feature.HTTP2: native(),
         Feature.HTTP_REDIRECT: native(),
         Feature.TRUSTED_PROXIES: planned(),
+        Feature.PROXY_PROTOCOL: planned(),
         Feature.SEVERAL_LISTENERS: native(),
         Feature.PASSTHROUGH: native(),
         Feature.VERIFY_FULL: native(),

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ..plan import Condition, HeaderMatcher, Hostname, Network, QueryMatcher, Rule, Site, TextMatch
-from ..regex import BadRegex, value_expression
 from .path_language import Undecided, holds_more
 
 _MAX_BRANCHES = 500
@@ -256,14 +255,15 @@ def _refuted(one: object, outside: Iterable[object]) -> bool:
 
 
 def _implies(one: object, other: object) -> bool:
-    if isinstance(one, HeaderMatcher) and isinstance(other, HeaderMatcher):
-        return one.name == other.name and _text_implies(one.kind, one.text, other.kind, other.text)
-    if isinstance(one, QueryMatcher) and isinstance(other, QueryMatcher):
-        return one.name == other.name and _text_implies(one.kind, one.text, other.kind, other.text)
+    if isinstance(one, HeaderMatcher) and isinstance(other, HeaderMatcher) and one.name == other.name:
+        if other.kind is TextMatch.REGEX and one.kind is TextMatch.EXACT:
+            return _found(other.expression, one.text)
+        return _text_implies(one.kind, one.text, other.kind, other.text)
+    if isinstance(one, QueryMatcher) and isinstance(other, QueryMatcher) and one.name == other.name:
+        return _text_implies(one.kind, one.text, other.kind, other.text)
     return False
 
 
-@lru_cache(65_536)
 def _text_implies(kind: TextMatch, text: str, other_kind: TextMatch, other: str) -> bool:
     """Whether a value that is as the first says is always as the second says."""
     if (kind, text) == (other_kind, other) or other_kind is TextMatch.PRESENT:
@@ -277,14 +277,11 @@ def _text_implies(kind: TextMatch, text: str, other_kind: TextMatch, other: str)
             return kind in (TextMatch.EXACT, TextMatch.SUFFIX) and text.endswith(other)
         case TextMatch.CONTAINS:
             return other in text
-        case TextMatch.REGEX:
-            return kind is TextMatch.EXACT and _found(other, text)
         case _:
             return False
 
 
-def _found(regex: str, text: str) -> bool:
-    try:
-        return re.fullmatch(value_expression(regex), text, re.DOTALL) is not None
-    except BadRegex:
-        return False
+@lru_cache(4_096)
+def _found(expression: str, line: str) -> bool:
+    # Python spells the end of the text in another way than RE2 and PCRE.
+    return re.search(expression.replace(r"\z", r"\Z"), line, re.DOTALL) is not None

@@ -122,7 +122,7 @@ PARTS: tuple[dict[str, Any], ...] = (
         for message in ("request", "response")
     ),
     _site(methods=["@site method@"]),
-    _site(client_auth={"ca": "@anchor@", "forward_subject": "X-@subject@"}),
+    _site(client_auth={"ca": "@anchor@", "forward_subject": "Subject-@subject@"}),
     _site(routes=[{"path": {"prefix": "/@route@"}, "backend": "@backend@"}]),
     _site(hostnames=["*.@wildcard@.com"]),
     _site(scan="@scan@"),

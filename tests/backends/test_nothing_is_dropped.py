@@ -108,7 +108,13 @@ def denied(name: str) -> Policy:
 
 NOTHING: Patch = lambda _: {}  # noqa: E731
 
-IMPLIED = {Feature.SNI_REFUSAL, Feature.HOST_CHECK, Feature.NORMAL_FORM, Feature.FORWARDING_HEADERS}
+IMPLIED = {
+    Feature.SNI_REFUSAL,
+    Feature.HOST_CHECK,
+    Feature.NORMAL_FORM,
+    Feature.FORWARDING_HEADERS,
+    Feature.ACCESS_LOG,
+}
 """What every decrypted site has: there is no policy without them, so no output to compare with."""
 
 CHANGES: dict[Feature, tuple[Patch, Patch]] = {
@@ -120,6 +126,7 @@ CHANGES: dict[Feature, tuple[Patch, Patch]] = {
     Feature.HTTP2: (listener("public", protocols=["h2", "http/1.1"]), NOTHING),
     Feature.HTTP_REDIRECT: (listener("public", redirect_http=["0.0.0.0:80"]), NOTHING),
     Feature.TRUSTED_PROXIES: (listener("public", trusted_proxies=["10.0.0.0/8"]), NOTHING),
+    Feature.PROXY_PROTOCOL: (listener("public", proxy_protocol=True), NOTHING),
     Feature.SEVERAL_LISTENERS: (NOTHING, lambda _: {"listeners": {"modern": None, "old": None}}),
     Feature.PASSTHROUGH: (site(decrypt=False, public_certificate=None), NOTHING),
     Feature.VERIFY_FULL: (NOTHING, tls(verify="none", ca=None)),

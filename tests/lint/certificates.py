@@ -9,7 +9,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -255,7 +255,7 @@ def _with_sha1(made: x509.Certificate, key: Key) -> x509.Certificate:
     signed = made.tbs_certificate_bytes.replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA)
     rest = made.public_bytes(Encoding.DER).replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA)
     return x509.load_der_x509_certificate(
-        rest[: -len(made.signature)] + key.sign(signed, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+        rest[: -len(made.signature)] + key.sign(signed, padding.PKCS1v15(), hashes.SHA1())
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from policyc.compiler.diagnostics import Diagnostic
@@ -60,7 +61,7 @@ def whole(part: str) -> str:
     """A part of a policy, and behind it the sections of `BASE` that it leaves out."""
     given = set(_SECTION.findall(part))
     starts = [*(match.start() for match in _SECTION.finditer(BASE)), len(BASE)]
-    sections = [BASE[start:end] for start, end in zip(starts, starts[1:], strict=False)]
+    sections = [BASE[start:end] for start, end in pairwise(starts)]
     left = "".join(section for section in sections if section.partition(":")[0] not in given)
     return part.rstrip("\n") + "\n" + left
 

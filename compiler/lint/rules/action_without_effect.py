@@ -40,7 +40,7 @@ from ..walks import refuses
 
 @rule("action-without-effect", Severity.WARNING)
 def action_without_effect(context: Context) -> Iterator[Diagnostic]:
-    for rule_list in context.plan.rule_lists:
+    for rule_list in context.plan.lists_as_written():
         for one in rule_list.rules:
             if not refuses(one):
                 continue

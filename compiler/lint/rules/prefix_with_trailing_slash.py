@@ -39,7 +39,7 @@ from .. import Context
 @rule("prefix-with-trailing-slash", Severity.INFO)
 def prefix_with_trailing_slash(context: Context) -> Iterator[Diagnostic]:
     told: set[tuple[Path, str]] = set()
-    for rule_list in context.plan.rule_lists:
+    for rule_list in context.plan.lists_as_written():
         named = {
             matcher.text
             for one in rule_list.rules

@@ -31,19 +31,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...diagnostics import Diagnostic, Path, Severity, rule
+from ...diagnostics import Diagnostic, Severity, rule
 from ...plan import Redirect
 from .. import Context
 
 
 @rule("redirect-to-plaintext", Severity.WARNING)
 def redirect_to_plaintext(context: Context) -> Iterator[Diagnostic]:
-    told: set[Path] = set()
-    for rule_list in context.plan.rule_lists:
+    for rule_list in context.plan.lists_as_written():
         for one in rule_list.rules:
             for action in one.actions:
-                if isinstance(action, Redirect) and action.to.lower().startswith("http://") and one.path not in told:
-                    told.add(one.path)
+                if isinstance(action, Redirect) and action.to.lower().startswith("http://"):
                     yield redirect_to_plaintext.found(
                         "this redirect leaves TLS",
                         (*one.path, "redirect", "to"),

@@ -33,7 +33,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ...diagnostics import Diagnostic, Path, rule
+from ...diagnostics import Diagnostic, rule
 from ...plan import Redirect
 from .. import Context
 
@@ -42,12 +42,10 @@ _ABSOLUTE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:")
 
 @rule("redirect-to-relative-place")
 def redirect_to_relative_place(context: Context) -> Iterator[Diagnostic]:
-    told: set[Path] = set()
-    for rule_list in context.plan.rule_lists:
+    for rule_list in context.plan.lists_as_written():
         for one in rule_list.rules:
             for action in one.actions:
-                if isinstance(action, Redirect) and not _ABSOLUTE.match(action.to) and one.path not in told:
-                    told.add(one.path)
+                if isinstance(action, Redirect) and not _ABSOLUTE.match(action.to):
                     yield redirect_to_relative_place.found(
                         f"`{action.to}` is neither a URL nor a path that begins with `/`",
                         (*one.path, "redirect", "to"),
