@@ -96,8 +96,26 @@ INVALID_QUERY = declare(
     Queries are not checked for well-formed percent triplets, so a `%` in one may stand for itself or begin a triplet,
     and servers differ in how they read it. A rule on it would mean one thing here and another there.
 
+    ## Example
+    ```yaml
+    inspection_rules:
+      web:
+        - {when: {query: {name: next, exact: "%2Fadmin"}}, deny: 403}
+    ```
+
     ## Use instead
     The decoded text without `%`: `name: a b` finds `a+b` and `a%20b`.
+    ```yaml
+    inspection_rules:
+      web:
+        - {when: {query: {name: next, exact: /admin}}, deny: 403}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://url.spec.whatwg.org/#urlencoded-parsing
     """,
 )
 
