@@ -17,7 +17,6 @@ from policyc.compiler.features import Feature
 from policyc.compiler.lint import lint_rules, stage_rules
 from policyc.compiler.lint.support import rule_id
 from policyc.compiler.reports import text
-from policyc.compiler.target import installed_targets
 
 from . import scene
 from .certificates import TODAY
@@ -33,14 +32,14 @@ _OF_FEATURES = frozenset(rule_id(feature) for feature in Feature)
 def owners() -> Mapping[str, str | None]:
     """All rules by id with the target that they are of; None: they speak of no target."""
     found: dict[str, str | None] = {rule.id: None for rule in (*stage_rules(), *lint_rules())}
-    for name, target in installed_targets().items():
+    for name, target in scene.targets_installed().items():
         found |= {rule.id: name for rule in target.rules()}
     return found
 
 
 def rules() -> list[Rule]:
     """All rules that have a page in docs, in the order of their names."""
-    own = [rule for target in installed_targets().values() for rule in target.rules()]
+    own = [rule for target in scene.targets_installed().values() for rule in target.rules()]
     return sorted((*stage_rules(), *lint_rules(), *own), key=lambda rule: rule.id)
 
 

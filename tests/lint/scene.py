@@ -7,15 +7,17 @@ which nothing is found, and stand behind them: so line numbers are those of the 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 from policyc.compiler.diagnostics import Diagnostic
 from policyc.compiler.document import Document
 from policyc.compiler.pipeline import examine, load
-from policyc.compiler.target import installed_targets
+from policyc.compiler.target import Target, installed_targets
+from policyc.schemas.target import TargetSettings
 
 from . import certificates
 
@@ -66,6 +68,12 @@ def whole(part: str) -> str:
     return part.rstrip("\n") + "\n" + left
 
 
+@cache
+def targets_installed() -> Mapping[str, Target[TargetSettings]]:
+    """Every installed target, looked up once."""
+    return installed_targets()
+
+
 def look(folder: Path, part: str, targets: Sequence[str] = (), *, complete: bool = False) -> Seen:
     """Lint a part of a policy (or with `complete` a whole one) in a folder, for `targets` or for none."""
     text = part if complete else whole(part)
@@ -73,7 +81,7 @@ def look(folder: Path, part: str, targets: Sequence[str] = (), *, complete: bool
     for name in dict.fromkeys(_FILE.findall(text)):
         if not (folder / name).exists() and "absent" not in name:
             certificates.write(folder, name)
-    installed = installed_targets()
+    installed = targets_installed()
     loaded = load(str(folder / "policy.yaml"), installed)
     judged = examine(loaded, installed, list(targets), certificates.TODAY)
     return Seen(loaded.document, judged.standing)

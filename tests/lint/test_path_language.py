@@ -13,12 +13,18 @@ from policyc.compiler.regex import path_expression
 _ATOMS = st.sampled_from(
     ["a", "b", "/", "[ab]", "[^a]", ".", "a?", "[ab]*", "b+", "[ab]{2}", "a{1,2}", "(a|/b)", "(a|b)?"]
 )
+
+
+def _expression(start: str, atoms: list[str], end: str) -> str:
+    return path_expression(start + "".join(atoms) + end, False)
+
+
 _EXPRESSIONS = st.builds(
-    lambda start, atoms, end: start + "".join(atoms) + end,
+    _expression,
     st.sampled_from(["", "^/", "^"]),
     st.lists(_ATOMS, min_size=1, max_size=4),
     st.sampled_from(["", "$"]),
-).map(lambda text: path_expression(text, False))
+)
 _PATHS = st.text("ab/c", max_size=5).map(lambda text: "/" + text)
 
 

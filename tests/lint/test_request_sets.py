@@ -61,13 +61,17 @@ def _list(of: Sequence[Any]) -> st.SearchStrategy[list[Any]]:
     return st.lists(st.sampled_from(of), min_size=1, max_size=2, unique_by=repr)
 
 
+def _match(**parts: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(parts)
+
+
 _path = st.one_of(
-    st.builds(dict, exact=_list(LITERALS[:-1]), ignore_case=st.booleans()),
-    st.builds(dict, prefix=_list(LITERALS), ignore_case=st.booleans()),
-    st.builds(dict, suffix=_list(SUFFIXES), ignore_case=st.booleans()),
-    st.builds(dict, regex=_list(EXPRESSIONS), ignore_case=st.booleans()),
+    _match(exact=_list(LITERALS[:-1]), ignore_case=st.booleans()),
+    _match(prefix=_list(LITERALS), ignore_case=st.booleans()),
+    _match(suffix=_list(SUFFIXES), ignore_case=st.booleans()),
+    _match(regex=_list(EXPRESSIONS), ignore_case=st.booleans()),
 )
-_parts = {
+_parts: dict[str, st.SearchStrategy[Any]] = {
     "path": st.lists(_path, min_size=1, max_size=2),
     "method": _list(METHODS),
     "source": _list(SOURCES),
