@@ -22,6 +22,7 @@ from ..plan import Plan
 from ..target import Target
 
 if TYPE_CHECKING:
+    from .certificates import Claim, Named
     from .walks import Walks
 
 
@@ -38,6 +39,20 @@ class Context:
     plan: Plan
     at: datetime
     found: Sequence[Diagnostic] = ()
+
+    @cached_property
+    def certificates(self) -> Sequence[Named]:
+        """Every certificate that a visitor, a proxy or a backend will judge, with its place."""
+        from .certificates import named
+
+        return list(named(self.plan))
+
+    @cached_property
+    def claims(self) -> Sequence[Claim]:
+        """Every name that a known certificate must carry."""
+        from .certificates import claims
+
+        return list(claims(self.plan, self.policy))
 
     @cached_property
     def walks(self) -> Walks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,17 +30,25 @@ class Named:
     backends: tuple[str, ...] = ()
 
 
+def shown_by(plan: Plan) -> Mapping[str, Sequence[str]]:
+    """The sites that show each public certificate, by its name in the policy."""
+    sites: dict[str, list[str]] = {certificate.name: [] for certificate in plan.certificates}
+    for site in plan.sites:
+        if site.certificate is not None:
+            sites[site.certificate.name].append(site.name)
+    return sites
+
+
 def named(plan: Plan) -> Iterator[Named]:
     """Every certificate that a visitor, a proxy or a backend will judge."""
-    shown: dict[int, list[str]] = {}
+    shown = shown_by(plan)
     trusted: dict[int, list[str]] = {}
     for site in plan.sites:
-        shown.setdefault(id(site.certificate), []).append(site.name)
         if site.client_auth:
             trusted.setdefault(id(site.client_auth.anchors), []).append(site.name)
     for certificate in plan.certificates:
         at = Location((*certificate.path, "cert"))
-        sites = tuple(shown.get(id(certificate), ()))
+        sites = tuple(shown[certificate.name])
         yield Named(certificate.leaf, "public", at, f"the public certificate `{certificate.name}`", sites)
         for number, one in enumerate(certificate.chain[1:], 2):
             yield Named(one, "chain", at, f"certificate {number} of the chain `{certificate.name}`", sites)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from ..decide import Connection, Decision, Redirected, Request, decide, site_of
+from ..decide import Connection, Decision, Redirected, Request, decide
 from ..plan import Address, Hostname, Listener, Plan, Redirect, Rule, Site
 from .walks import Walks
 
 _VISITORS = tuple(map(ip_address, ("203.0.113.77", "198.51.100.77", "192.0.2.77", "2001:db8::77")))
-_HTTPS, _HTTP = 443, 80
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A URL of this edge, and the site that it is of."""
+    """A URL of this edge."""
 
     site: str
     listener: str
@@ -37,71 +37,84 @@ class Hop:
     to: Stop
 
 
-def hops(plan: Plan, walks: Walks) -> Iterator[Hop]:
-    """Each redirect that is reached, with a visitor that it can be for, and that leads back to this edge."""
-    where = {site.name: walk for walk in walks for site in walk.sites}
-    for listener in plan.listeners:
-        for site in listener.sites:
-            walk = where.get(site.name)
-            for index, step in enumerate(walk.steps if walk else ()):
+class Redirects:
+    """The redirects of a plan that are reached and lead back to this edge."""
+
+    def __init__(self, plan: Plan, walks: Walks) -> None:
+        self.plan = plan
+        self.walks = walks
+        self.claimed: dict[tuple[str, str], Site] = {}
+        self.alone: dict[tuple[str, str], Plan] = {}
+        for listener in plan.listeners:
+            for site in listener.sites:
+                for host in site.hostnames:
+                    self.claimed[listener.name, str(host)] = site
+
+    def hops(self) -> Iterator[Hop]:
+        """Each redirect with a visitor that it can be for. Sites with the same rules are asked once."""
+        for walk in self.walks:
+            site = walk.sites[0]
+            host = str(site.hostnames[0])
+            listener = next((one for one in self.plan.listeners if (one.name, host) in self.claimed), None)
+            for index, step in enumerate(walk.steps if listener else ()):
                 redirect = next((action for action in step.rule.actions if isinstance(action, Redirect)), None)
-                if walk is None or redirect is None or not walk.reached(index):
+                if listener is None or redirect is None or not walk.reached(index):
                     continue
                 source = _visitor(step.rule)
-                to = lead(plan, listener, _example(site.hostnames[0]), redirect.to)
-                if source is not None and to is not None and to.site in walks.sound:
+                to = self._lead(listener, _example(site.hostnames[0]), redirect.to)
+                if source is not None and to is not None:
                     yield Hop(site, step.rule, redirect, _method(step.rule, redirect), source, to)
 
+    def ask(self, hop: Hop, stop: Stop) -> Decision:
+        """What becomes of the visitor's next request, which has no headers of its own."""
+        connection = Connection(stop.listener, stop.host, hop.source)
+        request = Request(hop.method.encode(), stop.target.encode(), (stop.host.encode(),))
+        return decide(self.alone[stop.listener, stop.site], connection, request)
 
-def ask(plan: Plan, hop: Hop, stop: Stop) -> Decision:
-    """What becomes of the visitor's next request, which has no headers of its own."""
-    connection = Connection(stop.listener, stop.host, hop.source)
-    return decide(plan, connection, Request(hop.method.encode(), stop.target.encode(), (stop.host.encode(),)))
+    def follow(self, hop: Hop, limit: int = 20) -> list[tuple[Stop, Redirected]]:
+        """The redirects that follow one upon the other, up to the first that comes again (which is the last)."""
+        stops: list[tuple[Stop, Redirected]] = []
+        stop: Stop | None = hop.to
+        while stop is not None and len(stops) < limit:
+            decision = self.ask(hop, stop)
+            if not isinstance(decision, Redirected):
+                return []
+            again = any(stop == earlier for earlier, _ in stops)
+            stops.append((stop, decision))
+            if again:
+                return stops
+            stop = self._lead(self.alone[stop.listener, stop.site].listeners[0], stop.host, decision.to)
+        return []
 
-
-def follow(plan: Plan, hop: Hop, limit: int = 20) -> list[tuple[Stop, Redirected]]:
-    """The redirects that follow one upon the other, up to the first that comes again (which is the last)."""
-    stops: list[tuple[Stop, Redirected]] = []
-    stop: Stop | None = hop.to
-    while stop is not None and len(stops) < limit:
-        decision = ask(plan, hop, stop)
-        if not isinstance(decision, Redirected):
-            return []
-        again = any(stop == earlier for earlier, _ in stops)
-        stops.append((stop, decision))
-        if again:
-            return stops
-        listener = next(one for one in plan.listeners if one.name == stop.listener)
-        stop = lead(plan, listener, stop.host, decision.to)
-    return []
-
-
-def lead(plan: Plan, listener: Listener, host: str, to: str) -> Stop | None:
-    """The URL of this edge that a redirect leads to; None for another place."""
-    if to.startswith("/") and not to.startswith("//"):
-        return _stop(listener, host, to.partition("#")[0])
-    try:
-        url = urlsplit(to)
-        port = url.port
-    except ValueError:
+    def _lead(self, listener: Listener, host: str, to: str) -> Stop | None:
+        """The URL of this edge that a redirect leads to; None for another place, and for a site not understood."""
+        if to.startswith("/") and not to.startswith("//"):
+            return self._stop(listener, host, to.partition("#")[0])
+        try:
+            url = urlsplit(to)
+            port = url.port
+        except ValueError:
+            return None
+        if url.scheme not in ("http", "https") or not url.hostname:
+            return None
+        target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        for one in self.plan.listeners:
+            sockets = one.redirect_http if url.scheme == "http" else one.binds
+            stop = self._stop(one, url.hostname, target)
+            if stop and any(socket.port == (port or _DEFAULT_PORTS[url.scheme]) for socket in sockets):
+                return stop
         return None
-    if url.scheme not in ("http", "https") or not url.hostname:
-        return None
-    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    for one in plan.listeners:
-        if url.scheme == "http":
-            reached = any(socket.port == (port or _HTTP) for socket in one.redirect_http)
-        else:
-            reached = any(socket.port == (port or _HTTPS) for socket in one.binds)
-        stop = _stop(one, url.hostname, target) if reached else None
-        if stop is not None:
-            return stop
-    return None
 
-
-def _stop(listener: Listener, host: str, target: str) -> Stop | None:
-    site = site_of(listener, Connection(listener.name, host, _VISITORS[0]))
-    return Stop(site.name, listener.name, host, target) if site and site.decrypt else None
+    def _stop(self, listener: Listener, host: str, target: str) -> Stop | None:
+        wildcard = f"*.{host.partition('.')[2]}"
+        site = self.claimed.get((listener.name, host)) or self.claimed.get((listener.name, wildcard))
+        if site is None or not site.decrypt or site.name not in self.walks.sound:
+            return None
+        # A plan with this site alone: the reference looks through all of them for each request.
+        key = (listener.name, site.name)
+        if key not in self.alone:
+            self.alone[key] = replace(self.plan, listeners=(replace(listener, sites=(site,)),), sites=(site,))
+        return Stop(site.name, listener.name, host, target)
 
 
 def _visitor(rule: Rule) -> Address | None:

@@ -296,6 +296,9 @@ def _prime(seed: str, bits: int) -> int:
         b"".join(hashlib.sha256(f"{seed} {index}".encode()).digest() for index in range(bits // 256))
     )
     found |= (3 << bits - 2) | 1
-    while any(pow(base, found - 1, found) != 1 for base in (2, 3, 5, 7)) or (found - 1) % 65537 == 0:
+    while any(found % small == 0 for small in _SMALL_PRIMES) or pow(2, found - 1, found) != 1:
         found += 2
     return found
+
+
+_SMALL_PRIMES = [one for one in range(3, 4000, 2) if all(one % other for other in range(3, int(one**0.5) + 1, 2))]

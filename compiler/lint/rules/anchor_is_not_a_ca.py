@@ -31,12 +31,12 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, rule
 from .. import Context
-from ..certificates import described, named
+from ..certificates import described
 
 
 @rule("anchor-is-not-a-ca")
 def anchor_is_not_a_ca(context: Context) -> Iterator[Diagnostic]:
-    for one in named(context.plan):
+    for one in context.certificates:
         if one.role == "anchor" and not one.certificate.is_ca and not one.certificate.self_issued:
             yield anchor_is_not_a_ca.found(
                 f"{one.what} holds a certificate that is no CA",

@@ -36,12 +36,12 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, Location, rule
 from .. import Context
-from ..certificates import carries, claims, names_of, partial_wildcard
+from ..certificates import carries, names_of, partial_wildcard
 
 
 @rule("backend-certificate-without-name")
 def backend_certificate_without_name(context: Context) -> Iterator[Diagnostic]:
-    for claim in claims(context.plan, context.policy):
+    for claim in context.claims:
         leaf, host = claim.leaf, claim.host
         if not claim.backend or carries(leaf, host) or partial_wildcard(leaf, host):
             continue

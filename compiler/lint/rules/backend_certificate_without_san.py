@@ -37,12 +37,11 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, rule
 from .. import Context
-from ..certificates import claims
 
 
 @rule("backend-certificate-without-san")
 def backend_certificate_without_san(context: Context) -> Iterator[Diagnostic]:
-    for claim in claims(context.plan, context.policy):
+    for claim in context.claims:
         if claim.backend and not claim.leaf.has_san:
             yield backend_certificate_without_san.found(
                 f"{claim.whose} has no SAN, and is verified for `{claim.host}`",

@@ -37,12 +37,12 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, rule
 from .. import Context
-from ..certificates import carries, claims, names_of
+from ..certificates import carries, names_of
 
 
 @rule("backend-name-only-in-common-name")
 def backend_name_only_in_common_name(context: Context) -> Iterator[Diagnostic]:
-    for claim in claims(context.plan, context.policy):
+    for claim in context.claims:
         leaf = claim.leaf
         if claim.backend and leaf.has_san and leaf.common_name == str(claim.host) and not carries(leaf, claim.host):
             yield backend_name_only_in_common_name.found(

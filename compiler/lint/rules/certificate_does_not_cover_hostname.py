@@ -31,12 +31,12 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, rule
 from .. import Context
-from ..certificates import carries, claims, one_dot_wildcard, partial_wildcard
+from ..certificates import carries, one_dot_wildcard, partial_wildcard
 
 
 @rule("certificate-does-not-cover-hostname")
 def certificate_does_not_cover_hostname(context: Context) -> Iterator[Diagnostic]:
-    for claim in claims(context.plan, context.policy):
+    for claim in context.claims:
         leaf, host = claim.leaf, claim.host
         if claim.backend or carries(leaf, host) or one_dot_wildcard(leaf, host) or partial_wildcard(leaf, host):
             continue

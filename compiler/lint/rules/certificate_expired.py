@@ -31,12 +31,12 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, rule
 from .. import Context
-from ..certificates import described, named
+from ..certificates import described
 
 
 @rule("certificate-expired")
 def certificate_expired(context: Context) -> Iterator[Diagnostic]:
-    for one in named(context.plan):
+    for one in context.certificates:
         if one.certificate.not_after < context.at:
             yield certificate_expired.found(
                 f"{one.what} expired on {one.certificate.not_after:%Y-%m-%d}",

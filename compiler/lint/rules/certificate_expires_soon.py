@@ -33,14 +33,13 @@ from datetime import timedelta
 
 from ...diagnostics import Diagnostic, Severity, rule
 from .. import Context
-from ..certificates import named
 
 _SOON = timedelta(days=30)
 
 
 @rule("certificate-expires-soon", Severity.WARNING)
 def certificate_expires_soon(context: Context) -> Iterator[Diagnostic]:
-    for one in named(context.plan):
+    for one in context.certificates:
         left = one.certificate.not_after - context.at
         if timedelta(0) <= left < _SOON:
             days = f"in {left.days} days" if left.days != 1 else "tomorrow"

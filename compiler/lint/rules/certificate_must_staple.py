@@ -31,12 +31,11 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, Severity, rule
 from .. import Context
-from ..certificates import named
 
 
 @rule("certificate-must-staple", Severity.WARNING)
 def certificate_must_staple(context: Context) -> Iterator[Diagnostic]:
-    for one in named(context.plan):
+    for one in context.certificates:
         if one.role == "public" and one.certificate.must_staple:
             yield certificate_must_staple.found(
                 f"{one.what} demands a stapled OCSP answer, and none is sent",

@@ -32,12 +32,12 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, rule
 from .. import Context
-from ..certificates import ANY_USAGE, SERVER_AUTH, described, named
+from ..certificates import ANY_USAGE, SERVER_AUTH, described
 
 
 @rule("certificate-not-for-servers")
 def certificate_not_for_servers(context: Context) -> Iterator[Diagnostic]:
-    for one in named(context.plan):
+    for one in context.certificates:
         usages = one.certificate.usages
         if one.role not in ("public", "backend") or usages is None or {SERVER_AUTH, ANY_USAGE} & set(usages):
             continue

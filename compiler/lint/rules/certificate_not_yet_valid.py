@@ -27,12 +27,12 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, rule
 from .. import Context
-from ..certificates import described, named
+from ..certificates import described
 
 
 @rule("certificate-not-yet-valid")
 def certificate_not_yet_valid(context: Context) -> Iterator[Diagnostic]:
-    for one in named(context.plan):
+    for one in context.certificates:
         if one.certificate.not_before > context.at:
             yield certificate_not_yet_valid.found(
                 f"{one.what} is valid only from {one.certificate.not_before:%Y-%m-%d %H:%M} UTC",

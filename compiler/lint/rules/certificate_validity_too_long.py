@@ -33,14 +33,13 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, Severity, rule
 from .. import Context
-from ..certificates import named
 
 _PUBLIC, _PRIVATE = 398, 825
 
 
 @rule("certificate-validity-too-long", Severity.INFO)
 def certificate_validity_too_long(context: Context) -> Iterator[Diagnostic]:
-    for one in named(context.plan):
+    for one in context.certificates:
         limit = _PUBLIC if one.certificate.publicly_trusted else _PRIVATE
         days = (one.certificate.not_after - one.certificate.not_before).days
         if one.role == "public" and days > limit:

@@ -36,14 +36,15 @@ from collections.abc import Iterator
 from ...certificates import issued_by
 from ...diagnostics import Diagnostic, Severity, rule
 from .. import Context
-from ..certificates import named
+from ..certificates import shown_by
 
 
 @rule("chain-incomplete", Severity.WARNING)
 def chain_incomplete(context: Context) -> Iterator[Diagnostic]:
+    shown = shown_by(context.plan)
     intermediates = {
         one.certificate.subject: one.certificate
-        for one in named(context.plan)
+        for one in context.certificates
         if one.certificate.is_ca and not one.certificate.self_issued
     }
     for certificate in context.plan.certificates:
@@ -59,5 +60,5 @@ def chain_incomplete(context: Context) -> Iterator[Diagnostic]:
                 (*certificate.path, "cert"),
                 notes=[f"issued by {last.issuer}"],
                 help=["add the intermediate behind it: most CAs call such a file the full chain"],
-                sites=[site.name for site in context.plan.sites if site.certificate is certificate],
+                sites=shown[certificate.name],
             )

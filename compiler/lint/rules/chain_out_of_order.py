@@ -32,10 +32,12 @@ from collections.abc import Iterator
 from ...certificates import issued_by
 from ...diagnostics import Diagnostic, rule
 from .. import Context
+from ..certificates import shown_by
 
 
 @rule("chain-out-of-order")
 def chain_out_of_order(context: Context) -> Iterator[Diagnostic]:
+    shown = shown_by(context.plan)
     for certificate in context.plan.certificates:
         for position, (child, parent) in enumerate(zip(certificate.chain, certificate.chain[1:], strict=False)):
             if not issued_by(child, parent):
@@ -47,6 +49,6 @@ def chain_out_of_order(context: Context) -> Iterator[Diagnostic]:
                         f"{position + 2}: {parent.subject}",
                     ],
                     help=["put the leaf first, then the certificate that issued it, and so on"],
-                    sites=[site.name for site in context.plan.sites if site.certificate is certificate],
+                    sites=shown[certificate.name],
                 )
                 break

@@ -44,12 +44,12 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, rule
 from .. import Context
-from ..certificates import ANY_USAGE, CLIENT_AUTH, described, named
+from ..certificates import ANY_USAGE, CLIENT_AUTH, described
 
 
 @rule("client-certificate-not-for-clients")
 def client_certificate_not_for_clients(context: Context) -> Iterator[Diagnostic]:
-    for one in named(context.plan):
+    for one in context.certificates:
         usages = one.certificate.usages
         if one.role != "client" or usages is None or {CLIENT_AUTH, ANY_USAGE} & set(usages):
             continue

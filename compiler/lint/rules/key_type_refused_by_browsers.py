@@ -32,14 +32,13 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, Severity, rule
 from .. import Context
-from ..certificates import named
 
 _CURVES = (256, 384)
 
 
 @rule("key-type-refused-by-browsers", Severity.WARNING)
 def key_type_refused_by_browsers(context: Context) -> Iterator[Diagnostic]:
-    for one in named(context.plan):
+    for one in context.certificates:
         key, bits = one.certificate.key_type, one.certificate.key_bits
         if one.role != "public" or key in ("RSA", "DSA") or (key == "EC" and (bits in _CURVES or bits < 224)):
             continue

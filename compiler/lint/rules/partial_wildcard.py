@@ -32,13 +32,12 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, rule
 from .. import Context
-from ..certificates import claims
 from ..certificates import partial_wildcard as partial
 
 
 @rule("partial-wildcard")
 def partial_wildcard(context: Context) -> Iterator[Diagnostic]:
-    for claim in claims(context.plan, context.policy):
+    for claim in context.claims:
         name = partial(claim.leaf, claim.host)
         if name:
             yield partial_wildcard.found(

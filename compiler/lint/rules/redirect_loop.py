@@ -34,14 +34,15 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, Location, Path, rule
 from .. import Context
-from ..redirects import follow, hops
+from ..redirects import Redirects
 
 
 @rule("redirect-loop")
 def redirect_loop(context: Context) -> Iterator[Diagnostic]:
     told: set[Path] = set()
-    for hop in hops(context.plan, context.walks):
-        stops = follow(context.plan, hop)
+    redirects = Redirects(context.plan, context.walks)
+    for hop in redirects.hops():
+        stops = redirects.follow(hop)
         if not stops:
             continue
         last = stops[-1][0]

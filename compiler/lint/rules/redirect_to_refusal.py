@@ -38,14 +38,15 @@ from ...decide import Refused
 from ...diagnostics import Diagnostic, Location, Path, Severity, rule
 from ...plan import Rule
 from .. import Context
-from ..redirects import ask, hops
+from ..redirects import Redirects
 
 
 @rule("redirect-to-refusal", Severity.WARNING)
 def redirect_to_refusal(context: Context) -> Iterator[Diagnostic]:
     told: set[Path] = set()
-    for hop in hops(context.plan, context.walks):
-        decision = ask(context.plan, hop, hop.to)
+    redirects = Redirects(context.plan, context.walks)
+    for hop in redirects.hops():
+        decision = redirects.ask(hop, hop.to)
         if not isinstance(decision, Refused) or hop.rule.path in told or _asks_headers(decision.rule):
             continue
         told.add(hop.rule.path)

@@ -31,15 +31,17 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, Severity, rule
 from .. import Context
+from ..certificates import shown_by
 
 
 @rule("root-in-chain", Severity.INFO)
 def root_in_chain(context: Context) -> Iterator[Diagnostic]:
+    shown = shown_by(context.plan)
     for certificate in context.plan.certificates:
         if len(certificate.chain) > 1 and certificate.chain[-1].self_issued:
             yield root_in_chain.found(
                 f"the chain `{certificate.name}` includes its root",
                 (*certificate.path, "cert"),
                 help=["remove it from the file"],
-                sites=[site.name for site in context.plan.sites if site.certificate is certificate],
+                sites=shown[certificate.name],
             )

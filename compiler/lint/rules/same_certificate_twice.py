@@ -40,10 +40,12 @@ from collections.abc import Iterator
 from ...diagnostics import Diagnostic, Location, Severity, rule
 from ...plan import PublicCertificate
 from .. import Context
+from ..certificates import shown_by
 
 
 @rule("same-certificate-twice", Severity.INFO)
 def same_certificate_twice(context: Context) -> Iterator[Diagnostic]:
+    shown = shown_by(context.plan)
     first: dict[str, PublicCertificate] = {}
     for certificate in context.plan.certificates:
         same = first.setdefault(certificate.leaf.sha256, certificate)
@@ -53,5 +55,5 @@ def same_certificate_twice(context: Context) -> Iterator[Diagnostic]:
                 Location(certificate.path, of="key"),
                 related=[Location(same.path, "the other one", of="key")],
                 help=[f"use `{same.name}` for both, and remove `{certificate.name}`"],
-                sites=[site.name for site in context.plan.sites if site.certificate is certificate],
+                sites=shown[certificate.name],
             )

@@ -34,14 +34,14 @@ from collections.abc import Iterator
 from ...diagnostics import Diagnostic, rule
 from ...plan import Certificate
 from .. import Context
-from ..certificates import described, named
+from ..certificates import described
 
 _LEAST = {"RSA": 2048, "EC": 224, "DSA": 1 << 30}
 
 
 @rule("weak-key")
 def weak_key(context: Context) -> Iterator[Diagnostic]:
-    for one in named(context.plan):
+    for one in context.certificates:
         if _weak(one.certificate):
             yield weak_key.found(
                 f"{one.what} has a key that is too weak: {one.certificate.key_type}, {one.certificate.key_bits} bits",

@@ -33,12 +33,12 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, rule
 from .. import Context
-from ..certificates import described, named
+from ..certificates import described
 
 
 @rule("weak-signature")
 def weak_signature(context: Context) -> Iterator[Diagnostic]:
-    for one in named(context.plan):
+    for one in context.certificates:
         if one.certificate.signature_hash in ("md5", "sha1") and not one.certificate.self_issued:
             yield weak_signature.found(
                 f"{one.what} is signed with {one.certificate.signature_hash.upper().replace('SHA1', 'SHA-1')}",

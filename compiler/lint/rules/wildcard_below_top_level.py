@@ -36,12 +36,12 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic, rule
 from .. import Context
-from ..certificates import claims, one_dot_wildcard
+from ..certificates import one_dot_wildcard
 
 
 @rule("wildcard-below-top-level")
 def wildcard_below_top_level(context: Context) -> Iterator[Diagnostic]:
-    for claim in claims(context.plan, context.policy):
+    for claim in context.claims:
         name = one_dot_wildcard(claim.leaf, claim.host)
         if name:
             yield wildcard_below_top_level.found(
