@@ -129,6 +129,11 @@ REFUSED = {
 @pytest.mark.parametrize("host", [SOCKETS, PLAIN])
 def test_other_upgrades_are_refused(edge: Edge, host: str, name: str) -> None:
     outcome, _ = talk(edge, request("/chat", host, "GET", *REFUSED[name]), host)
+    if (edge.target, name) == ("envoy", "h2c"):
+        # Envoy's parser takes these headers away: an ordinary request goes on, as RFC 9110, 7.8 lets a server do.
+        assert outcome.status == 200, str(outcome)
+        assert [seen.values(one) for seen in outcome.arrived for one in ("upgrade", "http2-settings")] == [[], []]
+        return
     assert_refused(outcome, 400)
 
 
