@@ -223,7 +223,7 @@ def _route(name: str, from_: Json, **fields: object) -> Json:
 
 
 def _answer(name: str, source: str, status: int) -> Json:
-    return _route(name, metadata(source), direct_response={"status": status})
+    return _route(name, metadata(source, rule=""), direct_response={"status": status})
 
 
 def _step(http: Http, host: VirtualHost, step: Step) -> Json:
@@ -241,22 +241,20 @@ def _step(http: Http, host: VirtualHost, step: Step) -> Json:
 
 def _end(http: Http, host: VirtualHost, step: Step | None, names: tuple[str, ...]) -> Json:
     """Where a request goes that nothing refused."""
-    rule = {"rule": step.name} if step else {}
+    rule = step.name if step else ""
     otherwise = _lowered(host.end, http, host, rule, names)
     if not host.branches:
         return otherwise
     return _first([_on(one.test, _lowered(one.to, http, host, rule, names)) for one in host.branches], otherwise)
 
 
-def _lowered(
-    to: Forward | ToHttps, http: Http, host: VirtualHost, rule: dict[str, str], names: tuple[str, ...]
-) -> Json:
+def _lowered(to: Forward | ToHttps, http: Http, host: VirtualHost, rule: str, names: tuple[str, ...]) -> Json:
     """A host that is not in its plain spelling is first put into it."""
     on = on_route(names, http.rerouted)
     if isinstance(to, ToHttps):
         name, from_, fields = host.name, metadata(host.source), _to_https(to.port)
     else:
-        name, from_, fields = to.name, metadata(to.source, **rule), _forward(to, http)
+        name, from_, fields = to.name, metadata(to.source, rule=rule), _forward(to, http)
         if to.host is not None:
             return _route(name, from_, **fields, **({"typed_per_filter_config": on} if on else {}))
     return _first(
