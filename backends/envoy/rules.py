@@ -97,7 +97,8 @@ class _Work:
         self.test = None if _ending(rule) else applies(rule)
         labels = tuple(action.label for action in rule.actions if isinstance(action, LogLabel))
         edits = [action for action in rule.actions if isinstance(action, EditHeaders)]
-        if labels or (edits and self.test):
+        # Behind the marks, the host is no longer as it came.
+        if labels or (self.test and (edits or _looks_at_host(rule))):
             self._mark(labels)
         for action in rule.actions:
             match action:
@@ -136,6 +137,15 @@ class _Work:
             Filter(f"buffer:{self.rule.id}", Every((*((test,) if test else ()), *unsaid)), BufferBody(size)),
             Filter(f"length:{self.rule.id}", test, LimitLength(size)),
         ]
+
+
+def _looks_at_host(rule: Rule) -> bool:
+    return any(
+        header.name == "host"
+        for condition in (rule.when, rule.unless)
+        if condition is not None
+        for header in condition.headers
+    )
 
 
 def _rates(parts: Iterable[_Work]) -> list[tuple[tuple[int, int], list[Filter]]]:
