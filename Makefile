@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 PIP    := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input -qq
 STREAM := /usr/lib/nginx/modules/ngx_stream_module.so
 
-.PHONY: demo test check format lint types proxies clean
+.PHONY: demo test fuzz check format lint types proxies clean
 .NOTPARALLEL:
 
 demo: $(READY) proxies
@@ -17,6 +17,14 @@ demo: $(READY) proxies
 
 test: check proxies
 	$(VENV)/bin/pytest -q -n 2 --dist loadscope
+
+# Random policies and requests, the real proxies against the reference: 20,000 requests a proxy and more, in minutes.
+fuzz: $(READY) proxies
+	POLICYC_FUZZ_POLICIES=$(POLICIES) POLICYC_FUZZ_REQUESTS=$(REQUESTS) POLICYC_FUZZ_SEED=$(SEED) \
+		$(VENV)/bin/pytest -q -n 2 -rP tests/fuzz
+POLICIES := 40
+REQUESTS := 300
+SEED     := 1
 
 check: format lint types
 

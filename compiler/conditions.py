@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ..schemas import policy as written
 from .diagnostics import Diagnostic, Location, Path, declare
-from .normal_form import NotNormal, close_literal, decode_literal, escape_text
+from .normal_form import (
+    STRICT,
+    NotNormal,
+    PathOptions,
+    close_literal,
+    close_query_character,
+    decode_literal,
+    escape_text,
+    other_pair,
+)
 from .plan import Condition, HeaderMatcher, Hostname, PathMatcher, QueryMatcher, TextMatch
-from .regex import BadRegex, path_expression, value_expression
+from .regex import BadRegex, element_expression, parameter_expression, path_expression
 
 INVALID_PATH = declare(
     "invalid-path",
@@ -45,19 +55,36 @@ INVALID_REGEX = declare(
     """,
 )
 
+INVALID_QUERY = declare(
+    "invalid-query",
+    """
+    ## What it does
+    A parameter's name or value to compare with holds a character that cannot be compared.
+
+    ## Why it is bad
+    Queries are not checked for well-formed percent triplets, so a `%` in one may stand for itself or begin a triplet,
+    and servers differ in how they read it. A rule on it would mean one thing here and another there.
+
+    ## Use instead
+    The decoded text without `%`: `name: a b` finds `a+b` and `a%20b`.
+    """,
+)
+
 
 def hostname(text: str) -> Hostname:
     """A validated hostname of the policy as a value."""
     return Hostname(text[2:], True) if text.startswith("*.") else Hostname(text)
 
 
-def condition(source: written.Condition, path: Path, findings: list[Diagnostic]) -> Condition:
-    """The matchers of one `when` or `unless`. What is wrong goes to `findings`."""
+def condition(
+    source: written.Condition, path: Path, findings: list[Diagnostic], options: PathOptions = STRICT
+) -> Condition:
+    """The matchers of one `when` or `unless`, for sites with these `options`. What is wrong goes to `findings`."""
     return Condition(
         paths=tuple(
             matcher
             for index, match in enumerate(source.path or ())
-            for matcher in path_matchers(match, (*path, "path", index), findings)
+            for matcher in path_matchers(match, (*path, "path", index), findings, options)
         ),
         methods=tuple(dict.fromkeys(source.method or ())),
         headers=tuple(
@@ -75,7 +102,9 @@ def condition(source: written.Condition, path: Path, findings: list[Diagnostic])
     )
 
 
-def path_matchers(match: written.PathMatch, path: Path, findings: list[Diagnostic]) -> Iterator[PathMatcher]:
+def path_matchers(
+    match: written.PathMatch, path: Path, findings: list[Diagnostic], options: PathOptions = STRICT
+) -> Iterator[PathMatcher]:
     """One matcher for each literal or expression of a `path` condition."""
     for kind, texts in (
         (TextMatch.EXACT, match.exact),
@@ -91,19 +120,22 @@ def path_matchers(match: written.PathMatch, path: Path, findings: list[Diagnosti
                 findings.append(INVALID_PATH.found("an empty suffix ends every path", at))
                 continue
             try:
-                literal = close_literal(decode_literal(text), match.ignore_case)
+                literal = close_literal(decode_literal(text, options), match.ignore_case, options)
             except NotNormal as error:
                 helps = ["conditions on the query are written as `query`"] if "?" in text else []
                 findings.append(INVALID_PATH.found(f"`{text}`: {error}", at, help=helps))
                 continue
             if kind is TextMatch.PREFIX:
-                literal += "[^?]*" if text.endswith("/") else "(?:/[^?]*)?"
+                border = "(?:/|%2[Ff])" if options.encoded_slash else "/"
+                literal += "[^?]*" if text.endswith("/") else f"(?:{border}[^?]*)?"
             elif kind is TextMatch.SUFFIX:
                 literal = "[^?]*" + literal
             yield PathMatcher(kind, text, match.ignore_case, literal)
     for index, text in enumerate(match.regex or ()):
         try:
-            yield PathMatcher(TextMatch.REGEX, text, match.ignore_case, path_expression(text, match.ignore_case))
+            yield PathMatcher(
+                TextMatch.REGEX, text, match.ignore_case, path_expression(text, match.ignore_case, options)
+            )
         except BadRegex as error:
             findings.append(_bad_regex(text, error, (*path, "regex", index)))
 
@@ -135,22 +167,44 @@ def _header(match: written.HeaderMatch, path: Path, findings: list[Diagnostic]) 
             yield HeaderMatcher(name, kind, text, expression)
     for index, text in enumerate(match.regex or ()):
         try:
-            value_expression(text)
+            yield HeaderMatcher(name, TextMatch.REGEX, text, f"{begin}(?:{element_expression(text)}){end}")
         except BadRegex as error:
             findings.append(_bad_regex(text, error, (*path, "regex", index)))
-        else:
-            yield HeaderMatcher(name, TextMatch.REGEX, text, text)
 
 
 def _query(match: written.QueryMatch, path: Path, findings: list[Diagnostic]) -> Iterator[QueryMatcher]:
+    try:
+        name = "".join(close_query_character(character, name=True) for character in match.name)
+    except NotNormal as error:
+        findings.append(INVALID_QUERY.found(f"`{match.name}`: {error}", (*path, "name")))
+        return
+
+    def matcher(kind: TextMatch, text: str, value: str, empty: bool) -> QueryMatcher:
+        # `value`: an expression for the raw value; `empty`: it also matches none.
+        behind = f"(?:={value})?" if empty else f"={value}"
+        pair = rf"{name}{behind}(?:&.*)?"
+        return QueryMatcher(
+            match.name,
+            kind,
+            text,
+            value,
+            rf"[^?]*[?](?:(?:{other_pair(match.name)})&)*{pair}",
+            rf"[^?]*[?](?:(?!{name}(?:[=&]|\z))[^&]*+&)*+{pair}",
+        )
+
     if match.present:
-        yield QueryMatcher(match.name, TextMatch.PRESENT, "")
-    for text in match.exact or ():
-        yield QueryMatcher(match.name, TextMatch.EXACT, text)
+        yield matcher(TextMatch.PRESENT, "", "[^&]*", empty=True)
+    for index, text in enumerate(match.exact or ()):
+        try:
+            value = "".join(close_query_character(character) for character in text)
+        except NotNormal as error:
+            findings.append(INVALID_QUERY.found(f"`{text}`: {error}", (*path, "exact", index)))
+        else:
+            yield matcher(TextMatch.EXACT, text, value, empty=text == "")
     for index, text in enumerate(match.regex or ()):
         try:
-            value_expression(text)
+            value = parameter_expression(text)
         except BadRegex as error:
             findings.append(_bad_regex(text, error, (*path, "regex", index)))
         else:
-            yield QueryMatcher(match.name, TextMatch.REGEX, text)
+            yield matcher(TextMatch.REGEX, text, f"(?:{value})", empty=re.fullmatch(value, "") is not None)

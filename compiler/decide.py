@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from urllib.parse import unquote_to_bytes
 
+from .normal_form import PathOptions
 from .plan import (
     Address,
     Allow,
@@ -26,7 +27,6 @@ from .plan import (
     LogLabel,
     Network,
     PathMatcher,
-    PathOptions,
     Plan,
     QueryMatcher,
     RateLimit,
@@ -36,18 +36,32 @@ from .plan import (
     TextMatch,
     Upstream,
 )
-from .regex import value_expression
 
 # --- what comes in ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
+class VisitorCertificate:
+    """What a visitor shows who is asked for a certificate.
+
+    `subject` is RFC 4514 text. `good_for`: the names of the `backend_cas` by which it is a valid client certificate.
+    """
+
+    subject: str
+    good_for: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
-    """A TLS connection: the listener's name, the SNI as sent (None: none), and the peer's address."""
+    """A TLS connection: the listener's name, the SNI as sent (None: none), and the peer's address.
+
+    Behind a PROXY header the peer is the address in it. `certificate` is what the visitor shows where it is asked for.
+    """
 
     listener: str
     sni: str | None
     peer: Address
+    certificate: VisitorCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +81,15 @@ class Request:
 # --- what comes out ---------------------------------------------------------------------------------------------
 
 Walk = tuple[tuple[Rule, bool], ...]
+Working = tuple[tuple[Rule, RateLimit | LimitBody | EditHeaders | LogLabel], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class HandshakeRefused:
-    """No certificate is shown."""
+    """The visitor gets no answer to any request. `asked`: over the visitor's certificate, where 400 will do as well."""
 
     why: str
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +104,26 @@ class PassedThrough:
 class Refused:
     """The visitor gets this status. `rule` is None where no rule was needed.
 
-    `walk`, here and below: every rule that was looked at, and whether it applied.
+    `walk`, here and below: every rule that was looked at, and whether it applied. `working` are the rules that applied
+    and let the walk go on; of these only edits of the response and labels count for what is refused.
     """
 
     status: int
     why: str
     rule: Rule | None = None
     walk: Walk = ()
+    working: Working = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Redirected:
-    """The visitor gets a redirect by a rule."""
+    """The visitor gets a redirect by a rule, with `to` as it is for its Location."""
 
     status: int
     to: str
     rule: Rule
     walk: Walk
+    working: Working
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +132,8 @@ class Forwarded:
 
     `added` are the headers about the visitor; whatever was sent under these names, or under `removed`, is gone.
     `working` are the rules that hit and let the walk go on: limits, edits and labels, in order. Limits are for requests
-    that no rule refuses: one that is refused is not counted.
+    that no rule refuses: first the rates (429), then the bodies (413). One that is refused is not counted.
+    `source` is whose rate it is. `websocket`: the connection is upgraded where the backend agrees.
     """
 
     site: Site
@@ -121,15 +141,18 @@ class Forwarded:
     host: str
     added: tuple[tuple[str, str], ...]
     removed: tuple[str, ...]
-    working: tuple[tuple[Rule, RateLimit | LimitBody | EditHeaders | LogLabel], ...]
+    working: Working
     allowed_by: Rule | None
     walk: Walk
+    source: Address
+    websocket: bool = False
 
 
 Decision = HandshakeRefused | PassedThrough | Refused | Redirected | Forwarded
 
 _NOT_FORWARDED = ("forwarded", "x-forwarded-port")
 _OPTIONS_OF_CONNECTION = frozenset({b"", b"close", b"keep-alive", b"te", b"upgrade"})
+_MOST_FORWARDED = 10
 
 
 def decide(plan: Plan, connection: Connection, request: Request) -> Decision:
@@ -143,6 +166,9 @@ def decide(plan: Plan, connection: Connection, request: Request) -> Decision:
     site, group = shown
     if not site.decrypt:
         return PassedThrough(site, group.upstream)
+    unknown = _certificate_refused(site, connection.certificate)
+    if unknown:
+        return HandshakeRefused(unknown, asked=True)
     # Servers read `X_Forwarded_For` as `X-Forwarded-For`: a name of other characters is taken off first of all.
     request = replace(request, headers=tuple(line for line in request.headers if _NAME.match(line[0])))
     refused = _first_checks(request)
@@ -152,11 +178,19 @@ def decide(plan: Plan, connection: Connection, request: Request) -> Decision:
     asked = _site(listener, host)
     if asked is None or asked[0] is not site:
         return Refused(421, f"`{host}` is not a host of the site `{site.name}`, whose certificate was shown")
-    refused = _form_checks(site, request)
+    refused = _form_checks(site, request) or _forwarded_for_check(listener, connection.peer, request)
     if refused:
         return refused
     source = visitor(listener, connection.peer, request.headers)
-    return _walk(site, asked[1], host, source, _forwarded_for(listener, connection.peer, request.headers), request)
+    added = [
+        ("X-Forwarded-For", _forwarded_for(listener, connection.peer, request.headers)),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Host", host),
+    ]
+    subject = site.client_auth.forward_subject if site.client_auth else None
+    if subject and connection.certificate:
+        added.append((subject, connection.certificate.subject))
+    return _walk(site, asked[1], host, source, tuple(added), request)
 
 
 def site_of(listener: Listener, connection: Connection) -> Site | None:
@@ -166,21 +200,52 @@ def site_of(listener: Listener, connection: Connection) -> Site | None:
 
 
 def visitor(listener: Listener, peer: Address, headers: Iterable[tuple[bytes, bytes]]) -> Address:
-    """Whose request it is: the peer, or, where that is a trusted proxy, the right-most untrusted X-Forwarded-For."""
+    """Whose request it is: the peer, or, where that is a trusted proxy, the right-most untrusted X-Forwarded-For.
+
+    Of a request that was not refused: each element is an address.
+    """
     found = peer
     for text in reversed(_elements(b"x-forwarded-for", headers)):
         if not _within(found, listener.trusted_proxies):
             break
-        try:
-            found = ip_address(text.decode("ascii"))
-        except ValueError:
-            break
+        found = ip_address(text.decode("ascii"))
     return found
 
 
 def _forwarded_for(listener: Listener, peer: Address, headers: Iterable[tuple[bytes, bytes]]) -> str:
     before = _elements(b"x-forwarded-for", headers) if _within(peer, listener.trusted_proxies) else []
     return ", ".join([*(text.decode("latin-1") for text in before), str(peer)])
+
+
+def _forwarded_for_check(listener: Listener, peer: Address, request: Request) -> Refused | None:
+    """What a trusted proxy says of the visitor must be plain: proxies differ in what they make of anything else."""
+    lines = [value for name, value in request.headers if name.lower() == b"x-forwarded-for"]
+    if not _within(peer, listener.trusted_proxies) or not lines:
+        return None
+    elements = _split(b",".join(lines))
+    if elements == [b""]:
+        return None
+    plain = len(elements) <= _MOST_FORWARDED and all(_is_plain_address(element) for element in elements)
+    return None if plain else Refused(400, "an X-Forwarded-For of a trusted proxy that is no list of plain addresses")
+
+
+def _is_plain_address(text: bytes) -> bool:
+    try:
+        address = ip_address(text.decode("ascii"))
+    except ValueError:
+        return False
+    return address.version == 4 or not (b"." in text or b"%" in text)
+
+
+def _certificate_refused(site: Site, certificate: VisitorCertificate | None) -> str | None:
+    auth = site.client_auth
+    if auth is None:
+        return None
+    if certificate is None:
+        return "the visitor shows no certificate" if auth.required else None
+    if auth.anchors.name in certificate.good_for:
+        return None
+    return f"the visitor's certificate is none that `{auth.anchors.name}` vouches for"
 
 
 def _site(listener: Listener, host: str) -> tuple[Site, HostGroup] | None:
@@ -216,16 +281,29 @@ def _first_checks(request: Request) -> Refused | None:
 
 
 def _form_checks(site: Site, request: Request) -> Refused | None:
-    for name, value in request.headers:
-        lower = name.lower()
-        if lower == b"upgrade" and not (site.websocket and value.strip().lower() == b"websocket"):
-            return Refused(400, "an Upgrade that the site does not ask for")
-        if lower == b"connection" and not {one.lower() for one in _split(value)} <= _OPTIONS_OF_CONNECTION:
-            return Refused(400, "a Connection header that names another header")
+    if _values(b"upgrade", request) and not _is_websocket(site, request):
+        return Refused(400, "an Upgrade that the site does not ask for")
+    if not _options_of_connection(request) <= _OPTIONS_OF_CONNECTION:
+        return Refused(400, "a Connection header that names another header")
     if request.method.decode("latin-1") not in site.methods or not _TOKEN.match(request.method):
         return Refused(400, "a method that the site does not take")
     why = _not_normal(request.target, site.path_options)
     return Refused(400, why) if why else None
+
+
+def _values(name: bytes, request: Request) -> list[bytes]:
+    return [value for key, value in request.headers if key.lower() == name]
+
+
+def _options_of_connection(request: Request) -> set[bytes]:
+    return {option.lower() for value in _values(b"connection", request) for option in _split(value)}
+
+
+def _is_websocket(site: Site, request: Request) -> bool:
+    """Whether a request asks to be upgraded in the one way that sites may let through (RFC 6455)."""
+    asked = [value.strip().lower() for value in _values(b"upgrade", request)]
+    plain = request.version == "1.1" and request.method == b"GET" and asked == [b"websocket"]
+    return site.websocket and plain and b"upgrade" in _options_of_connection(request)
 
 
 def _not_normal(target: bytes, options: PathOptions) -> str | None:
@@ -235,6 +313,8 @@ def _not_normal(target: bytes, options: PathOptions) -> str | None:
         return "the target is not a path"
     if question and any(not 0x21 <= byte <= 0x7E or byte == 0x23 for byte in query):
         return "the query holds a byte that must be encoded"
+    if options.plain_query and re.search(rb"%(?:2[DEde]|3\d|[46][1-9A-Fa-f]|5[\dAaFf]|7[\dAaEe])", query):
+        return "the query encodes a character that needs no encoding, and a rule looks into it"
     reserved = _TRIPLETS | frozenset((b"#%?;" if options.encoded_reserved else b"") + b"/" * options.encoded_slash)
     raw = _PATH_BYTES | frozenset(b";" * options.path_params)
     decoded = bytearray()
@@ -269,12 +349,12 @@ def _bad_segment(path: bytes, options: PathOptions) -> str | None:
     if options.encoded_slash:
         segments = [part for segment in segments for part in re.split(rb"%2[Ff]", segment)]
     for index, segment in enumerate(segments):
-        name = segment.partition(b";")[0] if options.path_params else segment
+        name, *parameters = segment.split(b";") if options.path_params else [segment]
         if name in (b".", b".."):
             return "a `.` or `..` segment"
-        if not segment and index < len(segments) - 1 and not options.empty_segments:
+        if not name and (segment or index < len(segments) - 1) and not options.empty_segments:
             return "an empty segment"
-        if options.strict_segment_end and name.endswith((b".", b"%20")):
+        if options.strict_segment_end and any(part.endswith((b".", b"%20")) for part in (name, *parameters)):
             return "a segment that ends in `.` or a blank"
     return None
 
@@ -283,35 +363,36 @@ def _bad_segment(path: bytes, options: PathOptions) -> str | None:
 
 
 def _walk(
-    site: Site, group: HostGroup, host: str, source: Address, forwarded_for: str, request: Request
+    site: Site,
+    group: HostGroup,
+    host: str,
+    source: Address,
+    added: tuple[tuple[str, str], ...],
+    request: Request,
 ) -> Refused | Redirected | Forwarded:
     working: list[tuple[Rule, RateLimit | LimitBody | EditHeaders | LogLabel]] = []
     walk: list[tuple[Rule, bool]] = []
     allowed_by: Rule | None = None
     for rule in (rule for rule_list in site.rule_lists for rule in rule_list.rules):
-        hit = _holds(rule.when, host, source, request) and not (
-            rule.unless is not None and _holds(rule.unless, host, source, request)
+        hit = _holds(rule.when, host, source, request, site.path_options) and not (
+            rule.unless is not None and _holds(rule.unless, host, source, request, site.path_options)
         )
         walk.append((rule, hit))
         if not hit:
             continue
-        ending: Refused | Redirected | None = None
         for action in rule.actions:
             match action:
                 case Allow():
                     allowed_by = rule
                 case Deny(status):
-                    ending = Refused(status, "a rule denies it", rule, tuple(walk))
+                    return Refused(status, "a rule denies it", rule, tuple(walk), tuple(working))
                 case Redirect(to, status):
-                    ending = Redirected(status, to, rule, tuple(walk))
+                    return Redirected(status, to, rule, tuple(walk), tuple(working))
                 case RateLimit() | LimitBody() | EditHeaders() | LogLabel():
                     working.append((rule, action))
-        if ending is not None:
-            return ending
         if allowed_by is not None:
             break
-    upstream = _upstream(group, request.target)
-    added = (("X-Forwarded-For", forwarded_for), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", host))
+    upstream = _upstream(group, request.target, site.path_options)
     subject = site.client_auth.forward_subject if site.client_auth else None
     return Forwarded(
         site,
@@ -322,14 +403,16 @@ def _walk(
         tuple(working),
         allowed_by,
         tuple(walk),
+        source,
+        _is_websocket(site, request),
     )
 
 
-def _holds(condition: Condition, host: str, source: Address, request: Request) -> bool:
+def _holds(condition: Condition, host: str, source: Address, request: Request, options: PathOptions) -> bool:
     """Every key that is there must hold; within one, any."""
     path = request.target.partition(b"?")[0]
     keys: list[tuple[Sequence[object], Callable[[], bool]]] = [
-        (condition.paths, lambda: any(_path(one, path) for one in condition.paths)),
+        (condition.paths, lambda: any(_path(one, path, options) for one in condition.paths)),
         (condition.methods, lambda: request.method.decode("latin-1") in condition.methods),
         (condition.headers, lambda: any(_header(one, request) for one in condition.headers)),
         (condition.queries, lambda: any(_query(one, request.target) for one in condition.queries)),
@@ -339,30 +422,63 @@ def _holds(condition: Condition, host: str, source: Address, request: Request) -
     return all(holds() for members, holds in keys if members)
 
 
-def _path(matcher: PathMatcher, path: bytes) -> bool:
+_PARAMETERS = "\0"
+"""Stands for a raw ``;`` that begins a segment's parameters: no path holds this character."""
+
+
+def _path(matcher: PathMatcher, path: bytes, options: PathOptions) -> bool:
     if matcher.kind is TextMatch.REGEX:
         return re.fullmatch(matcher.expression.encode(), path, re.DOTALL) is not None
+    if options.path_params:
+        path = path.replace(b";", _PARAMETERS.encode())
     # The path is in normal form by now, the literal was when the policy was read: both decode to text.
     asked, wanted = unquote_to_bytes(path).decode(), unquote_to_bytes(matcher.text).decode()
     match matcher.kind:
         case TextMatch.EXACT:
-            return _same(asked, wanted, matcher.ignore_case)
+            return any(end == len(asked) for end in _ends(asked, 0, wanted, matcher.ignore_case, options))
         case TextMatch.SUFFIX:
-            return _same(asked[max(len(asked) - len(wanted), 0) :], wanted, matcher.ignore_case)
+            starts = range(len(asked) + 1)
+            return any(
+                end == len(asked)
+                for start in starts
+                for end in _ends(asked, start, wanted, matcher.ignore_case, options)
+            )
         case _:
-            rest = asked[len(wanted) :]
-            border = not rest or rest.startswith("/") or wanted.endswith("/")
-            return border and _same(asked[: len(wanted)], wanted, matcher.ignore_case)
+            return any(
+                end == len(asked) or wanted.endswith("/") or asked[end] == "/"
+                for end in _ends(asked, 0, wanted, matcher.ignore_case, options)
+            )
 
 
-def _same(asked: str, wanted: str, ignore_case: bool) -> bool:
-    """Equal, or equal but for the case of single characters, ASCII and others apart."""
-    if not ignore_case:
-        return asked == wanted
-    return len(asked) == len(wanted) and all(
-        one == other or (one in (other.lower(), other.upper()) and one.isascii() is other.isascii())
-        for one, other in zip(asked, wanted, strict=True)
-    )
+def _ends(asked: str, start: int, wanted: str, ignore_case: bool, options: PathOptions) -> set[int]:
+    """Where in `asked` a literal can end that begins at `start`, read in every way that a server may.
+
+    With `empty_segments` a slash stands for any number of them; with `path_params` a segment that ends may have some.
+    """
+    ends = {start}
+    for index, character in enumerate(wanted):
+        if character == "/" and index:
+            ends |= {_behind_parameters(asked, end) for end in ends}
+        behind = {end + 1 for end in ends if end < len(asked) and _same(asked[end], character, ignore_case)}
+        while character == "/" and options.empty_segments:
+            more = {end + 1 for end in behind if asked[end : end + 1] == "/"} - behind
+            if not more:
+                break
+            behind |= more
+        ends = behind
+    return ends if wanted.endswith("/") else ends | {_behind_parameters(asked, end) for end in ends}
+
+
+def _behind_parameters(asked: str, at: int) -> int:
+    if asked[at : at + 1] != _PARAMETERS:
+        return at
+    end = asked.find("/", at)
+    return len(asked) if end < 0 else end
+
+
+def _same(one: str, other: str, ignore_case: bool) -> bool:
+    """Whether two characters are equal, or equal but for case, ASCII and others apart."""
+    return one == other or (ignore_case and one in (other.lower(), other.upper()) and one.isascii() is other.isascii())
 
 
 def _split(value: bytes) -> list[bytes]:
@@ -391,7 +507,9 @@ def _header(matcher: HeaderMatcher, request: Request) -> bool:
         case TextMatch.CONTAINS:
             return any(wanted in value for value in values)
         case TextMatch.REGEX:
-            return any(_found(matcher.text, value) for value in values)
+            # In the whole line: blanks around an element of a list may count or not.
+            lines = [value for key, value in headers if key.lower() == matcher.name.encode()]
+            return any(re.search(_latin(matcher.expression), line, re.DOTALL) for line in lines)
 
 
 def _query(matcher: QueryMatcher, target: bytes) -> bool:
@@ -407,13 +525,13 @@ def _query(matcher: QueryMatcher, target: bytes) -> bool:
             case TextMatch.EXACT:
                 return _decoded(value) == matcher.text.encode()
             case _:
-                return _found(matcher.text, _decoded(value))
+                return re.fullmatch(matcher.value.encode(), value, re.DOTALL) is not None
     return False
 
 
-def _found(regex: str, value: bytes) -> bool:
-    # As translated: Python reads some of RE2's syntax in another way, and some not at all.
-    return re.fullmatch(value_expression(regex), value.decode(errors="surrogateescape"), re.DOTALL) is not None
+def _latin(expression: str) -> bytes:
+    # Python spells the end of the text in another way than RE2 and PCRE.
+    return expression.replace(r"\z", r"\Z").encode()
 
 
 def _decoded(text: bytes) -> bytes:
@@ -424,6 +542,6 @@ def _within(address: Address, networks: Iterable[Network]) -> bool:
     return any(address in network for network in networks)
 
 
-def _upstream(group: HostGroup, target: bytes) -> Upstream:
+def _upstream(group: HostGroup, target: bytes, options: PathOptions) -> Upstream:
     path = target.partition(b"?")[0]
-    return next((route.upstream for route in group.routes if _path(route.prefix, path)), group.upstream)
+    return next((route.upstream for route in group.routes if _path(route.prefix, path, options)), group.upstream)

@@ -29,6 +29,7 @@ class Feature(Enum):
     )
     NORMAL_FORM = "normal-form", "400 for a request target that is not in the one unambiguous form"
     FORWARDING_HEADERS = "forwarding-headers", "X-Forwarded-For, -Proto and -Host written anew"
+    ACCESS_LOG = "access-log", "an access log: a JSON object for each request", True
     # hostnames and listeners
     WILDCARD_HOSTNAME = "wildcard-hostname", "`*.example.com`, exactly one label"
     TLS_MODERN = "tls-modern", "TLS profile `modern`: TLS 1.3 only"
@@ -38,6 +39,7 @@ class Feature(Enum):
     HTTP2 = "http2", "HTTP/2 to visitors"
     HTTP_REDIRECT = "http-redirect", "plain-HTTP sockets that redirect to https"
     TRUSTED_PROXIES = "trusted-proxies", "the source is taken from X-Forwarded-For of trusted proxies"
+    PROXY_PROTOCOL = "proxy-protocol", "`proxy_protocol`: connections begin with a PROXY header that names the visitor"
     SEVERAL_LISTENERS = "several-listeners", "more than one listener"
     PASSTHROUGH = "passthrough", "`decrypt: false`: TLS passed through, routed by SNI"
     # backends

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from .diagnostics import Path
 from .features import Feature
+from .normal_form import PathOptions
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
@@ -251,11 +252,19 @@ class HeaderMatcher:
 
 @dataclass(frozen=True, slots=True)
 class QueryMatcher:
-    """The decoded first value of one query parameter. `name` is case-sensitive."""
+    """The decoded first value of one query parameter. `name` is case-sensitive; an empty pair has none.
+
+    Both expressions must match the *whole* raw request target, path and query, and are the same language: in
+    `expression` (RE2) loops of groups skip the pairs before, in `expression_pcre` they are possessive and look ahead.
+    """
 
     name: str
     kind: TextMatch
     text: str
+    value: str
+    """An expression for the whole raw value."""
+    expression: str
+    expression_pcre: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +361,7 @@ class RuleList:
     """A named inspection list. Sites share it by reference: write it once per target."""
 
     name: str
+    """Unique. For sites with `paths` opt-ins the list is another, with these behind a ``+``: ``web+encoded_slash``."""
     path: Path
     rules: tuple[Rule, ...]
 
@@ -400,6 +410,8 @@ class Listener:
     tls: TlsSettings
     protocols: tuple[str, ...]
     trusted_proxies: tuple[Network, ...]
+    proxy_protocol: bool
+    """Connections to `binds` begin with a PROXY header; the peer is the address in it."""
     sites: tuple[Site, ...]
 
     @property
@@ -440,17 +452,6 @@ class ClientAuth:
     anchors: TrustAnchors
     required: bool
     forward_subject: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PathOptions:
-    """Opt-ins out of the strict normal form, and one that makes it stricter."""
-
-    encoded_slash: bool = False
-    encoded_reserved: bool = False
-    path_params: bool = False
-    empty_segments: bool = False
-    strict_segment_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -501,6 +502,10 @@ class Plan:
     def uses_of(self, feature: Feature) -> list[Use]:
         """Where a feature is used, in document order."""
         return [use for use in self.uses if use.feature is feature]
+
+    def lists_as_written(self) -> list[RuleList]:
+        """One variant of each inspection list: for what does not depend on a site's `paths`."""
+        return list({one.path: one for one in self.rule_lists}.values())
 
     def conditions(self) -> Iterator[tuple[Path, Condition]]:
         """Every `when` and `unless` with its place."""

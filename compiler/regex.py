@@ -8,8 +8,19 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from .normal_form import NotNormal, close_character, escape_byte, has_one_spelling
+from .normal_form import (
+    STRICT,
+    UNRESERVED,
+    NotNormal,
+    PathOptions,
+    close_character,
+    close_query_character,
+    escape_byte,
+    has_one_spelling,
+)
 
 _SETS = {
     "d": frozenset(string.digits),
@@ -29,37 +40,81 @@ class BadRegex(ValueError):
         self.position = position
 
 
-def path_expression(regex: str, ignore_case: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """What an expression is looked for in: a text that holds no `border`, with its characters' spellings.
+
+    `spelled` raises NotNormal for a character that the text never holds; `single` says whether that is one byte.
+    """
+
+    what: str
+    border: str
+    spelled: Callable[[str, bool], str]
+    single: Callable[[str], bool]
+
+
+def path_expression(regex: str, ignore_case: bool, options: PathOptions = STRICT) -> str:
     """An expression for the *whole* raw path, without anchors, that matches where `regex` is found in it.
 
     ``.`` and negated classes stand for one raw byte; a literal character also matches its percent triplet, where the
     normal form leaves it that spelling. Raises BadRegex.
     """
-    return _Translator(regex, ignore_case, closed=True).translate()
+    text = _Text(
+        "a path",
+        "?",
+        lambda character, ignore: close_character(character, ignore, options),
+        lambda character: has_one_spelling(character, options),
+    )
+    return _Translator(regex, ignore_case, text).translate()
 
 
-def value_expression(regex: str) -> str:
-    """An expression for the *whole* of a header's or a query's value that matches where `regex` is found in it.
+def element_expression(regex: str) -> str:
+    """An expression for a *whole* element of a header's list that matches where `regex` is found in it.
 
-    Raises BadRegex.
+    ``.`` and negated classes stand for one byte that is no comma. Raises BadRegex.
     """
-    return _Translator(regex, False, closed=False).translate()
+    return _Translator(regex, False, _Text("a list's element", ",", _element_character, lambda _: True)).translate()
+
+
+def parameter_expression(regex: str) -> str:
+    """An expression for the *whole* raw value of a query's parameter that matches where `regex` is found in it.
+
+    ``.`` and negated classes stand for one raw byte; other characters match in each of their spellings, but letters,
+    digits and ``-._~`` plainly only: see `PathOptions.plain_query`. Raises BadRegex.
+    """
+    text = _Text("a parameter", "&", _parameter_character, lambda character: character in UNRESERVED)
+    return _Translator(regex, False, text).translate()
+
+
+def _element_character(character: str, ignore_case: bool) -> str:
+    if character == ",":
+        raise NotNormal("an element of a list holds no comma: each element is tried by itself")
+    if ignore_case and character.isalpha() and character.isascii():
+        return f"[{character.upper()}{character.lower()}]"
+    return escape_byte(ord(character)) if character.isascii() else re.escape(character)
+
+
+def _parameter_character(character: str, ignore_case: bool) -> str:
+    if ignore_case and character.isalpha() and character.isascii():
+        return f"[{character.upper()}{character.lower()}]"
+    # A site with such a rule refuses queries in which one of these is encoded (`PathOptions.plain_query`).
+    return escape_byte(ord(character)) if character in UNRESERVED else close_query_character(character)
 
 
 class _Translator:
     """Recursive descent over RE2's syntax; gives the translated text directly."""
 
-    def __init__(self, text: str, ignore_case: bool, closed: bool) -> None:
-        self.text = text
+    def __init__(self, regex: str, ignore_case: bool, text: _Text) -> None:
+        self.text = regex
         self.at = 0
         self.ignore_case = ignore_case
-        self.closed = closed
+        self.within = text
         self.depth = 0
 
     def translate(self) -> str:
         if self.text.startswith("(?i)"):
             self.at, self.ignore_case = 4, True
-        any_byte = "[^?]*" if self.closed else ".*"
+        any_byte = f"[^{self.within.border}]*"
         out: list[str] = []
         while True:
             start = self._take("^") or self._take(r"\A")
@@ -112,8 +167,8 @@ class _Translator:
             )
         if not single:
             raise self._bad(
-                f"`{self.text[start : self.at]}` repeats a character that a path may hold in two spellings; "
-                "use `.` or a class of letters, digits, `-`, `_`, `.` and `/`",
+                f"`{self.text[start : self.at]}` repeats a character that {self.within.what} may hold in two "
+                "spellings; use `.`, a negated class, or a class of characters with one spelling",
                 start,
             )
         return atom + quantifier
@@ -157,7 +212,7 @@ class _Translator:
         character = self.text[self.at]
         self.at += 1
         if character == ".":
-            return ("[^?]" if self.closed else "."), True
+            return f"[^{self.within.border}]", True
         if character == "[":
             return self._class(start)
         if character == "\\":
@@ -169,17 +224,11 @@ class _Translator:
         return self._literal(character, start)
 
     def _literal(self, character: str, start: int) -> tuple[str, bool]:
-        if not self.closed:
-            return escape_byte(ord(character)) if ord(character) < 0x80 else re.escape(character), True
-        if character == "%":
-            raise self._bad(
-                "write the character itself instead of its percent triplet; both spellings are matched", start
-            )
         try:
-            closed = close_character(character, self.ignore_case)
+            spelled = self.within.spelled(character, self.ignore_case)
         except NotNormal as error:
             raise self._bad(str(error), start) from None
-        return closed, has_one_spelling(character)
+        return spelled, self.within.single(character)
 
     def _escape(self, start: int) -> tuple[str, bool]:
         if self.at >= len(self.text):
@@ -252,23 +301,21 @@ class _Translator:
         if self.ignore_case:
             members |= {other for member in members for other in (member.lower(), member.upper())}
         if negated:
-            # A path holds no "?": excluded, so that the expression can never run on into the query.
-            return _brackets(members | frozenset("?" if self.closed else ""), negated=True), True
-        if not self.closed:
-            return _brackets(members, negated=False), True
-        plain = frozenset(member for member in members if has_one_spelling(member))
+            # The text holds no border: excluded, so that the expression can never run on into what follows.
+            return _brackets(members | {self.within.border}, negated=True), True
+        plain = frozenset(member for member in members if self.within.single(member))
         others = sorted(members - plain)
         # Within a range, what no request may hold is simply never met; named alone it is a mistake.
         spelled: list[str] = []
         for other in others:
             try:
-                spelled.append(close_character(other))
+                spelled.append(self.within.spelled(other, False))
             except NotNormal as error:
                 if len(members) == 1:
                     raise self._bad(str(error), start) from None
         alternatives = ([_brackets(plain, negated=False)] if plain else []) + spelled
         if not alternatives:
-            raise self._bad("a class that no path can match", start)
+            raise self._bad(f"a class that {self.within.what} can never match", start)
         return (
             (alternatives[0], True)
             if len(alternatives) == 1 and plain

@@ -15,37 +15,26 @@ from typing import TypeVar
 from ..schemas import policy as written
 from ..schemas.values import SocketAddress
 from .certificates import BadCertificate, read_certificates, read_crl, read_public_half
-from .conditions import condition, hostname, path_matchers
+from .conditions import hostname, path_matchers
 from .diagnostics import Diagnostic, Location, Path, Severity, declare
 from .document import UNREADABLE, Document
 from .features import Feature
-from .normal_form import USUAL_METHODS
+from .normal_form import STRICT, USUAL_METHODS, PathOptions
 from .plan import (
-    Action,
-    Allow,
     Backend,
     BackendTls,
     Balance,
     Certificate,
     ClientAuth,
     ClientCertificate,
-    Condition,
-    Deny,
-    EditHeaders,
     Health,
     HostGroup,
     Hostname,
-    LimitBody,
     Listener,
-    LogLabel,
     PathMatcher,
-    PathOptions,
     Plan,
     PublicCertificate,
-    RateLimit,
-    Redirect,
     Route,
-    Rule,
     RuleList,
     Server,
     Site,
@@ -58,6 +47,7 @@ from .plan import (
     Use,
     Verify,
 )
+from .rule_lists import HEADER_NOT_EDITABLE, looks_for_expressions_in_queries, not_for_requests, rule_list, rule_uses
 from .tls_profiles import ciphers_for, profile
 from .validate import INVALID_VALUE, UNKNOWN_NAME, nearest
 
@@ -153,6 +143,21 @@ EMPTY_TLS_RANGE = declare(
     """,
 )
 
+OPTIONS_CONFLICT = declare(
+    "path-options-conflict",
+    """
+    ## What it does
+    A site lets both encoded slashes and path parameters (or empty segments) through.
+
+    ## Why it is bad
+    Rules would have to match every mixture of the two, which needs repeated groups: engines give up on those on long
+    input, and a deny rule would let the request pass.
+
+    ## Use instead
+    Two sites, each with the option that it needs.
+    """,
+)
+
 SYSTEM_CA = "system"
 
 _PROTOCOL_HTTP2 = "h2"
@@ -184,7 +189,7 @@ class _Resolver:
         )
         anchors = _present((name, self._anchors(name, ca)) for name, ca in policy.backend_cas.items())
         backends = _present((name, self._backend(name, backend, anchors)) for name, backend in policy.backends.items())
-        lists = {name: self._rule_list(name, rules) for name, rules in policy.inspection_rules.items()}
+        lists = self._rule_lists()
         sites = _present(
             (name, self._site(name, site, certificates, anchors, backends, lists))
             for name, site in policy.sites.items()
@@ -194,7 +199,7 @@ class _Resolver:
         listeners = tuple(self._listener(name, listener, sites) for name, listener in policy.listeners.items())
         if len(listeners) > 1:
             self._use(Feature.SEVERAL_LISTENERS, ("listeners",))
-        self._rule_features(lists, sites)
+        self._rule_features(lists.values(), sites)
         return Plan(
             name=policy.name,
             listeners=listeners,
@@ -431,33 +436,34 @@ class _Resolver:
 
     # --- rules ------------------------------------------------------------------------------------------------
 
-    def _rule_list(self, name: str, rules: list[written.Rule]) -> RuleList:
-        path: Path = ("inspection_rules", name)
-        return RuleList(name, path, tuple(self._rule(name, index, rule) for index, rule in enumerate(rules)))
+    def _rule_lists(self) -> dict[tuple[str, PathOptions], RuleList]:
+        """Each list for each kind of spelling that its sites let through: what a literal matches depends on it."""
+        asked: dict[str, dict[PathOptions, None]] = {name: {} for name in self.policy.inspection_rules}
+        for site in self.policy.sites.values():
+            for name in site.inspect:
+                asked.get(name, {})[self._path_options(site).spellings] = None
+        lists: dict[tuple[str, PathOptions], RuleList] = {}
+        for name, rules in self.policy.inspection_rules.items():
+            told: list[Diagnostic] = []
+            for options in asked[name] or (STRICT,):
+                lists[name, options] = rule_list(name, rules, options, told)
+            self.findings += dict.fromkeys(told)
+        return lists
 
-    def _rule(self, list_name: str, index: int, rule: written.Rule) -> Rule:
-        path: Path = ("inspection_rules", list_name, index)
-        return Rule(
-            id=f"{list_name}-{index + 1}",
-            name=rule.name,
-            path=path,
-            when=condition(rule.when, (*path, "when"), self.findings) if rule.when else Condition(),
-            unless=condition(rule.unless, (*path, "unless"), self.findings) if rule.unless else None,
-            actions=tuple(_actions(rule)),
-        )
+    def _path_options(self, site: written.Site) -> PathOptions:
+        rules = (rule for name in site.inspect for rule in self.policy.inspection_rules.get(name, ()))
+        return PathOptions(**site.paths.model_dump(), plain_query=looks_for_expressions_in_queries(rules))
 
-    def _rule_features(self, lists: Mapping[str, RuleList], sites: Mapping[str, Site]) -> None:
+    def _rule_features(self, lists: Iterable[RuleList], sites: Mapping[str, Site]) -> None:
         """Rules count as used by the sites that inspect with them; a list nobody uses asks nothing of a target."""
-        users: dict[str, list[str]] = {name: [] for name in lists}
+        users: dict[Path, dict[str, None]] = {}
         for site in sites.values():
-            for rule_list in site.rule_lists:
-                users[rule_list.name].append(site.name)
-        for rule_list in lists.values():
-            if not users[rule_list.name]:
-                continue
-            for rule in rule_list.rules:
-                for feature, path in _rule_uses(rule):
-                    self.uses.append(Use(feature, path, tuple(users[rule_list.name])))
+            for one in site.rule_lists:
+                users.setdefault(one.path, {})[site.name] = None
+        for one in {one.path: one for one in lists}.values():
+            for rule in one.rules if one.path in users else ():
+                for feature, path in rule_uses(rule):
+                    self.uses.append(Use(feature, path, tuple(users[one.path])))
 
     # --- sites ------------------------------------------------------------------------------------------------
 
@@ -468,9 +474,12 @@ class _Resolver:
         certificates: Mapping[str, PublicCertificate],
         anchors: Mapping[str, TrustAnchors],
         backends: Mapping[str, Backend],
-        lists: Mapping[str, RuleList],
+        lists: Mapping[tuple[str, PathOptions], RuleList],
     ) -> Site | None:
         path: Path = ("sites", name)
+        options = self._path_options(site)
+        self._options_fit(options, path)
+        own_lists = {name: one for (name, spellings), one in lists.items() if spellings == options.spellings}
         certificate = None
         if site.public_certificate is not None:
             certificate = self._named(
@@ -482,7 +491,7 @@ class _Resolver:
             )
         backend = self._named(site.backend, backends, self.policy.backends, (*path, "backend"), "backends")
         rule_lists = [
-            self._named(entry, lists, self.policy.inspection_rules, (*path, "inspect", index), "inspection_rules")
+            self._named(entry, own_lists, self.policy.inspection_rules, (*path, "inspect", index), "inspection_rules")
             for index, entry in enumerate(site.inspect)
         ]
         for index, listener in enumerate(site.listeners or ()):
@@ -521,7 +530,8 @@ class _Resolver:
             for index, route, target in routed
             if target
             for at in [(*path, "routes", index)]
-            for matcher in self._route_prefixes(route, at)
+            for matcher in path_matchers(route.path, (*at, "path"), self.findings, options)
+            if matcher.kind is TextMatch.PREFIX
         ]
         self._site_features(name, site, path, hostnames)
         return Site(
@@ -537,14 +547,20 @@ class _Resolver:
             public_addresses=tuple(ip_address(address) for address in site.public_addresses),
             methods=tuple(dict.fromkeys((*USUAL_METHODS, *site.methods))) if site.decrypt else (),
             websocket=site.websocket,
-            path_options=PathOptions(
-                site.paths.encoded_slash,
-                site.paths.encoded_reserved,
-                site.paths.path_params,
-                site.paths.empty_segments,
-                site.paths.strict_segment_end,
-            ),
+            path_options=options,
         )
+
+    def _options_fit(self, options: PathOptions, path: Path) -> None:
+        if options.encoded_slash and (options.path_params or options.empty_segments):
+            other = "path_params" if options.path_params else "empty_segments"
+            self.findings.append(
+                OPTIONS_CONFLICT.found(
+                    f"`encoded_slash` and `{other}` cannot be combined",
+                    (*path, "paths", other),
+                    related=[Location((*path, "paths", "encoded_slash"))],
+                    help=["split the site, so that each part of it needs one of the two"],
+                )
+            )
 
     def _says_tls(self, backend: Backend, path: Path) -> None:
         if backend.tls is None and self.policy.backends[backend.name].tls is None:
@@ -563,11 +579,27 @@ class _Resolver:
             return None
         at = (*path, "client_auth")
         trusted = self._named(auth.ca, anchors, self.policy.backend_cas, (*at, "ca"), "backend_cas")
+        if auth.forward_subject:
+            self._subject_header(auth.forward_subject, site, (*at, "forward_subject"))
         return ClientAuth(at, trusted, auth.mode == "require", auth.forward_subject) if trusted else None
 
-    def _route_prefixes(self, route: written.Route, path: Path) -> list[PathMatcher]:
-        matchers = list(path_matchers(route.path, (*path, "path"), self.findings))
-        return [matcher for matcher in matchers if matcher.kind is TextMatch.PREFIX]
+    def _subject_header(self, header: str, site: written.Site, path: Path) -> None:
+        if not_for_requests(header):
+            self.findings.append(
+                HEADER_NOT_EDITABLE.found(f"`{header}` cannot carry the subject: the edge itself writes it", path)
+            )
+        for name in site.inspect:
+            for index, rule in enumerate(self.policy.inspection_rules.get(name, ())):
+                edits = rule.request_headers
+                edited = [*edits.set, *edits.add, *edits.remove] if edits else []
+                if header.lower() in map(str.lower, edited):
+                    self.findings.append(
+                        HEADER_NOT_EDITABLE.found(
+                            f"`{header}` carries the certificate's subject, and a rule edits it",
+                            ("inspection_rules", name, index, "request_headers"),
+                            related=[Location(path, "the subject is forwarded here")],
+                        )
+                    )
 
     def _site_features(self, name: str, site: written.Site, path: Path, hostnames: tuple[Hostname, ...]) -> None:
         paths = site.paths
@@ -699,6 +731,7 @@ class _Resolver:
             (Feature.HTTP2, "protocols", _PROTOCOL_HTTP2 in listener.protocols),
             (Feature.HTTP_REDIRECT, "redirect_http", bool(listener.redirect_http)),
             (Feature.TRUSTED_PROXIES, "trusted_proxies", bool(listener.trusted_proxies)),
+            (Feature.PROXY_PROTOCOL, "proxy_protocol", listener.proxy_protocol),
         ):
             if used:
                 self._use(feature, (*path, key))
@@ -710,6 +743,7 @@ class _Resolver:
             tls=tls,
             protocols=tuple(dict.fromkeys(listener.protocols)),
             trusted_proxies=tuple(listener.trusted_proxies),
+            proxy_protocol=listener.proxy_protocol,
             sites=tuple(site for key, site in sites.items() if name in self._listeners_of(self.policy.sites[key])),
         )
 
@@ -741,68 +775,3 @@ def _present(items: Iterable[tuple[str, _T | None]]) -> dict[str, _T]:
 
 def _socket(socket: SocketAddress) -> Socket:
     return Socket(ip_address(socket.address), socket.port)
-
-
-def _actions(rule: written.Rule) -> Iterable[Action]:
-    # What does its work comes before what ends the walk.
-    if rule.log is not None:
-        yield LogLabel(rule.log)
-    if rule.rate_limit is not None:
-        yield RateLimit(rule.rate_limit.rate.events, rule.rate_limit.rate.period, rule.rate_limit.burst)
-    if rule.limit_body is not None:
-        yield LimitBody(rule.limit_body)
-    for edits, response in ((rule.request_headers, False), (rule.response_headers, True)):
-        if edits is not None:
-            yield EditHeaders(
-                response,
-                tuple(edits.set.items()),
-                tuple(edits.add.items()),
-                tuple(name.lower() for name in edits.remove),
-            )
-    if rule.allow:
-        yield Allow()
-    if rule.deny is not None:
-        yield Deny(rule.deny)
-    if rule.redirect is not None:
-        yield Redirect(rule.redirect.to, rule.redirect.status)
-
-
-def _rule_uses(rule: Rule) -> Iterable[tuple[Feature, Path]]:
-    for key, part in (("when", rule.when), ("unless", rule.unless)):
-        if part is None:
-            continue
-        regex = [matcher.kind is TextMatch.REGEX for matcher in part.paths]
-        header_regex = [matcher.kind is TextMatch.REGEX for matcher in part.headers]
-        for feature, field, used in (
-            (Feature.MATCH_PATH, "path", not all(regex)),
-            (Feature.MATCH_PATH_REGEX, "path", any(regex)),
-            (Feature.MATCH_METHOD, "method", bool(part.methods)),
-            (Feature.MATCH_HEADER, "header", not all(header_regex)),
-            (Feature.MATCH_HEADER_REGEX, "header", any(header_regex)),
-            (Feature.MATCH_QUERY, "query", bool(part.queries)),
-            (Feature.MATCH_SOURCE, "source", bool(part.sources)),
-            (Feature.MATCH_HOST, "host", bool(part.hosts)),
-        ):
-            if used:
-                yield feature, (*rule.path, key, field)
-    features: dict[type[Action], tuple[Feature, str]] = {
-        Allow: (Feature.ALLOW, "allow"),
-        Deny: (Feature.DENY, "deny"),
-        Redirect: (Feature.REDIRECT, "redirect"),
-        RateLimit: (Feature.RATE_LIMIT, "rate_limit"),
-        LimitBody: (Feature.LIMIT_BODY, "limit_body"),
-        LogLabel: (Feature.LOG_LABEL, "log"),
-    }
-    for action in rule.actions:
-        if isinstance(action, EditHeaders):
-            yield (
-                (Feature.RESPONSE_HEADERS, (*rule.path, "response_headers"))
-                if action.response
-                else (
-                    Feature.REQUEST_HEADERS,
-                    (*rule.path, "request_headers"),
-                )
-            )
-        else:
-            feature, key = features[type(action)]
-            yield feature, (*rule.path, key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -70,6 +70,8 @@ UNKNOWN_NAME = declare(
     """,
 )
 
+M = TypeVar("M", bound=BaseModel)
+
 _WORDS = {
     "int_type": "this must be a whole number",
     "bool_type": "this must be `true` or `false`",
@@ -94,10 +96,15 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
 
 def validate(document: Document) -> tuple[Policy | None, list[Diagnostic]]:
     """The policy, or None with what is wrong."""
+    return validated(document, Policy)
+
+
+def validated(document: Document, model: type[M]) -> tuple[M | None, list[Diagnostic]]:
+    """A document as what a model describes, or None with what is wrong."""
     try:
-        return Policy.model_validate(document.values), []
+        return model.model_validate(document.values), []
     except ValidationError as error:
-        return None, _findings(error, document, (), Policy)
+        return None, _findings(error, document, (), model)
 
 
 def validate_settings(

@@ -77,6 +77,8 @@ class Listener(Part):
     """What is offered by ALPN, best first."""
     trusted_proxies: list[NetworkText] = []
     """Proxies in front whose X-Forwarded-For is believed. Default: none."""
+    proxy_protocol: bool = False
+    """Every connection to `bind` begins with a PROXY header (version 1 or 2), which names the visitor."""
 
     @model_validator(mode="after")
     def _speaks_http1(self) -> Listener:
@@ -234,7 +236,7 @@ class HeaderMatch(Part):
     contains: OneOrMany[Printable] | None = None
     """A part of a value."""
     regex: OneOrMany[Printable] | None = None
-    """RE2 syntax, matched anywhere in a value unless anchored."""
+    """RE2 syntax, matched anywhere in a value unless anchored; blanks around an element of a list may count or not."""
     present: Literal[True] | None = None
     """The header is there with any value but an empty one."""
 
@@ -255,12 +257,14 @@ class HeaderMatch(Part):
 class QueryMatch(Part):
     """A condition on the decoded first value of one query parameter."""
 
-    name: Printable
-    """The parameter's name, case-sensitive."""
+    name: Annotated[Text, Field(min_length=1)]
+    """The parameter's name, case-sensitive, decoded."""
     exact: OneOrMany[Text] | None = None
-    """The whole value."""
+    """The whole value, decoded; `+` in the query is a space."""
     regex: OneOrMany[Text] | None = None
-    """RE2 syntax, matched anywhere unless anchored."""
+    """RE2 syntax, on the value as sent, matched anywhere unless anchored. `.` and negated classes stand for one byte as
+    sent, other characters for each of their spellings. The sites refuse (400) queries in which a letter, a digit or one
+    of `-._~` is percent-encoded."""
     present: Literal[True] | None = None
     """The parameter is there, with or without a value."""
 
@@ -307,9 +311,9 @@ class RateLimit(Part):
     """How many requests of one source pass; the others get 429."""
 
     rate: RateText
-    """Requests per time: `5/s`, `100/min`."""
+    """Requests per time: `5/s`, `100/min`. In the long run no more pass; refused ones are not counted."""
     burst: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """How many more may come at once."""
+    """How many more may come at once. When exactly the next one passes is the target's own way of counting."""
     key: Literal["source"] = "source"
     """What is counted."""
 
@@ -320,9 +324,16 @@ class HeaderEdits(Part):
     set: dict[HeaderName, HeaderValue] = {}
     """Headers to set, in place of any of that name."""
     add: dict[HeaderName, HeaderValue] = {}
-    """Headers to add, beside any of that name."""
+    """Headers to add, beside any of that name: as a line of its own, or behind a comma where that means the same."""
     remove: list[HeaderName] = []
     """Headers to take away."""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> HeaderEdits:
+        for name, value in (*self.set.items(), *self.add.items()):
+            if not value:
+                raise wrong(f"`{name}` without a value: some targets cannot send one; use `remove`")
+        return self
 
 
 class Rule(Part):
@@ -347,7 +358,7 @@ class Rule(Part):
     request_headers: HeaderEdits | None = None
     """Edits of the request on its way to the backend."""
     response_headers: HeaderEdits | None = None
-    """Edits of the response on its way to the visitor."""
+    """Edits of whatever is answered to the request, by the backend or by the edge after the rules were looked at."""
     log: Printable | None = None
     """A label in the access log."""
 
@@ -379,7 +390,8 @@ class ClientAuth(Part):
     ca: Name
     """Whom to trust: a name of `backend_cas`."""
     mode: Literal["require", "optional"] = "require"
-    """`require`: no certificate, no answer. `optional`: a bad certificate is refused, none is not."""
+    """`require`: without a good certificate the handshake is refused, or the request by 400. `optional`: a bad one is
+    refused like that, none is not."""
     forward_subject: HeaderName | None = None
     """The header that tells the backend the certificate's subject. What the visitor sends under it is dropped."""
 

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from ...compiler.diagnostics import Diagnostic, Severity, rule
 from ...compiler.features import version_key
 from ...compiler.plan import Plan
-from .lower import MAX_PROGRAM_SIZE, program_size
-from .support import Settings
-
-_TESTED = "1.40"
+from .conditions import MAX_PROGRAM_SIZE, program_size
+from .support import TESTED, Settings, lacks_suite
 
 # Measured on 1.40: removed from a request, or replaced, before a route is chosen.
 _NOT_SEEN = frozenset(
@@ -102,6 +100,42 @@ def regex_too_large(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
                     )
 
 
+@rule("envoy-suite-not-offered", Severity.WARNING)
+def suite_not_offered(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
+    """
+    ## What it does
+    A listener's TLS settings ask for cipher suites that Envoy's TLS library does not have.
+
+    ## Why it is bad
+    A visitor who can do no other suite is refused here and served by other targets. None is known: whoever speaks one
+    of these also speaks an older one that is offered.
+
+    ## Example
+    ```yaml
+    listeners:
+      public: {tls: {profile: old}}
+    ```
+
+    ## Use instead
+    The profile `intermediate`, unless visitors need `old`.
+
+    ## Targets
+    envoy
+
+    ## References
+    https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/transport_sockets/tls/v3/common.proto
+    """
+    for listener in plan.listeners:
+        lacking = [name for name in listener.tls.ciphers if lacks_suite(name, settings)]
+        if lacking:
+            yield suite_not_offered.found(
+                f"Envoy cannot offer {', '.join(lacking)}",
+                (*listener.path, "tls"),
+                target="envoy",
+                help=["use the profile `intermediate`, or accept this"],
+            )
+
+
 @rule("envoy-version-not-tested", Severity.WARNING)
 def version_not_tested(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     """
@@ -126,12 +160,12 @@ def version_not_tested(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## References
     https://www.envoyproxy.io/docs/envoy/latest/version_history/version_history
     """
-    if version_key(settings.version) < version_key(_TESTED):
+    if version_key(settings.version) < version_key(TESTED):
         yield version_not_tested.found(
-            f"the generated configuration was tested with {_TESTED}, not with {settings.version}",
+            f"the generated configuration was tested with {TESTED}, not with {settings.version}",
             ("targets", "envoy", "version"),
             target="envoy",
-            help=[f"use {_TESTED}"],
+            help=[f"use {TESTED}"],
         )
 
 

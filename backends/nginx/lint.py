@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...compiler.diagnostics import Diagnostic, rule
 from ...compiler.normal_form import escape_text
 from ...compiler.plan import Plan
-from .lower import STEPS_LIMIT, TOKEN_LIMIT, tests, written_length
+from .matching import STEPS_LIMIT, TOKEN_LIMIT, tests, written_length
 from .support import Settings
 
 

@@ -226,6 +226,7 @@ _EDGE = complete(
             _NO_HTTP + "; the server sees the visitor's address itself, and must not believe X-Forwarded-* headers",
             Severity.WARNING,
         ),
+        Feature.ACCESS_LOG: native(reason="traffic and decryption logs, in the firewall's own form"),
         Feature.WILDCARD_HOSTNAME: native(
             reason="rules match the site's address; in URL categories `^` stands for exactly one label"
         ),
@@ -236,6 +237,7 @@ _EDGE = complete(
         Feature.HTTP2: native(reason="inspected since 9.0, with ECDHE; the server offers it or not"),
         Feature.HTTP_REDIRECT: _not_at_the_edge(_TRANSPARENT + "it answers no request itself"),
         Feature.TRUSTED_PROXIES: _not_at_the_edge("rules match the packet's address; X-Forwarded-For is only logged"),
+        Feature.PROXY_PROTOCOL: _not_at_the_edge(_TRANSPARENT + "it reads no PROXY header"),
         Feature.SEVERAL_LISTENERS: emulated(
             "rules for each port that visitors reach, with its listener's TLS settings"
         ),

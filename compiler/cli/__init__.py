@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import build, check, explain, lint, rotate, schema, targets, trace
+from . import build, check, explain, lint, rotate, schema, targets, test, trace
 
 FINDINGS, USAGE, UNREADABLE, BUG, WOULD_CHANGE = 1, 2, 3, 4, 5
 
@@ -41,6 +41,7 @@ def root(
 app.command("lint", help=lint.HELP)(lint.command)
 app.command("build", help=build.HELP)(build.command)
 app.command("check", help=check.HELP)(check.command)
+app.command("test", help=test.HELP)(test.command)
 app.command("trace", help=trace.HELP)(trace.command)
 app.command("rotate", help=rotate.HELP)(rotate.command)
 app.command("explain", help=explain.HELP)(explain.command)

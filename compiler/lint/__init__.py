@@ -32,9 +32,9 @@ class Context:
 @cache
 def rules() -> Sequence[Rule]:
     """The rules that speak of no target."""
-    from . import backend_verification, certificates, passthrough, references, rule_order
+    from . import backend_verification, certificates, passthrough, path_options, references, rule_order
 
-    modules = (certificates, backend_verification, passthrough, rule_order, references)
+    modules = (certificates, backend_verification, passthrough, path_options, rule_order, references)
     return [rule for module in modules for rule in rules_in(module)]
 
 

@@ -21,7 +21,7 @@ def unreachable(context: Context) -> Iterator[Diagnostic]:
     ## Use instead
     Move the rule that always ends the walk to the end of the list, or give it a condition.
     """
-    for rule_list in context.plan.rule_lists:
+    for rule_list in context.plan.lists_as_written():
         closing = None
         for one in rule_list.rules:
             if closing is not None:

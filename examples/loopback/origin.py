@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import socket
 import ssl
@@ -52,9 +54,18 @@ class Connection:
     sni: str | None = None
     tls_version: str | None = None
     handshake: bool = False
+    subject: str | None = None
+    """The common name of the certificate that the other side showed."""
     received: bytes = b""
-    """Every byte after the handshake."""
+    """Every byte after the handshake since the last `forget`."""
+    heard: int = 0
+    """How many bytes came after the handshake, ever."""
     requests: list[Seen] = field(default_factory=list[Seen])
+
+    def hear(self, data: bytes) -> None:
+        """Write down bytes that came."""
+        self.received += data
+        self.heard += len(data)
 
 
 class _Socket(ssl.SSLSocket):
@@ -68,7 +79,9 @@ class Origin:
 
     It answers 200 with a JSON of what it saw, keeps connections alive, and waits `delay` seconds before it answers.
     With ``answers=False`` it closes the connection after reading a request. `respond` may give another whole response
-    (bytes) for a request. A context manager.
+    (bytes) for a request. With ``upgrades=True`` it agrees to a WebSocket and then sends back every byte. `client_ca`:
+    it asks for a certificate that this CA signed, and talks to nobody without. With ``protocol="h2"`` it speaks HTTP/2
+    only. A context manager.
     """
 
     def __init__(
@@ -81,6 +94,9 @@ class Origin:
         delay: float = 0,
         max_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
         respond: Callable[[Seen], bytes | None] = lambda _: None,
+        upgrades: bool = False,
+        client_ca: Path | None = None,
+        protocol: str = "http/1.1",
     ) -> None:
         self.name = name
         self.address = address
@@ -88,8 +104,10 @@ class Origin:
         self.answers = answers
         self.delay = delay
         self.respond = respond
+        self.upgrades = upgrades
+        self.protocol = protocol
         self.connections: list[Connection] = []
-        self._tls = _server_context(certificate, max_version) if certificate else None
+        self._tls = _server_context(certificate, max_version, protocol, client_ca) if certificate else None
         self._listener: socket.socket | None = None
         self._open: set[socket.socket] = set()
 
@@ -159,9 +177,15 @@ class Origin:
                     stream.record = connection
                 stream.do_handshake()
                 connection.tls_version = stream.version()
+                connection.subject = _subject(stream)
             connection.handshake = True
             self._open.add(stream)
-            self._converse(stream, connection)
+            if self.protocol == "h2":
+                from .http2_origin import converse
+
+                converse(stream, connection, self)
+            else:
+                self._converse(stream, connection)
         except OSError:
             pass  # the peer refused the certificate or went away: the connection's record says how far it came
         finally:
@@ -173,7 +197,7 @@ class Origin:
 
         def more() -> bool:
             data = stream.recv(65536)
-            connection.received += data
+            connection.hear(data)
             waiting.extend(data)
             return bool(data)
 
@@ -189,10 +213,15 @@ class Origin:
             time.sleep(self.delay)
             if not self.answers:
                 return
+            if self.upgrades and seen.values("upgrade"):
+                stream.sendall(_switched(seen))
+                _mirror(stream, connection, bytes(waiting))
+                return
             stream.sendall(self.respond(seen) or self._echo(seen, connection))
 
-    def _echo(self, seen: Seen, connection: Connection) -> bytes:
-        body = json.dumps(
+    def account(self, seen: Seen, connection: Connection) -> bytes:
+        """A JSON of what it saw."""
+        return json.dumps(
             {
                 "origin": self.name,
                 "sni": connection.sni,
@@ -201,15 +230,23 @@ class Origin:
             },
             indent=1,
         ).encode()
+
+    def _echo(self, seen: Seen, connection: Connection) -> bytes:
+        body = self.account(seen, connection)
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         return head if seen.method == b"HEAD" else head + body
 
 
-def _server_context(certificate: tuple[Path, Path], max_version: ssl.TLSVersion) -> ssl.SSLContext:
+def _server_context(
+    certificate: tuple[Path, Path], max_version: ssl.TLSVersion, protocol: str, client_ca: Path | None
+) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.maximum_version = max_version
     context.load_cert_chain(*certificate)
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([protocol])
+    if client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(client_ca)
     context.sslsocket_class = _Socket
 
     def remember(stream: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
@@ -247,6 +284,33 @@ def _body(head: bytes, waiting: bytearray, more: Callable[[], bool]) -> bytes:
             pass
         return body
     return take(int((seen.values("content-length") or [b"0"])[0]))
+
+
+def _subject(stream: socket.socket) -> str | None:
+    shown = stream.getpeercert() if isinstance(stream, ssl.SSLSocket) else None
+    names = [value for part in (shown or {}).get("subject", ()) for key, value in part if key == "commonName"]
+    return names[0] if names else None
+
+
+_WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+
+
+def _switched(seen: Seen) -> bytes:
+    key = (seen.values("sec-websocket-key") or [b""])[0]
+    accept = base64.b64encode(hashlib.sha1(key + _WEBSOCKET).digest())
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+    )
+
+
+def _mirror(stream: socket.socket, connection: Connection, data: bytes) -> None:
+    while True:
+        stream.sendall(data)
+        data = stream.recv(65536)
+        connection.hear(data)
+        if not data:
+            return
 
 
 def _cut(stream: socket.socket) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -28,7 +29,11 @@ _ARGUMENTS = {
         *("-p", "{folder}/", "-c", "{folder}/nginx.conf"),
         *("-g", "daemon off;" + (" user root;" if os.geteuid() == 0 else "")),
     ),
-    "envoy": ("-c", "envoy.json", "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"),
+    # Else it keeps what it logs for ten seconds.
+    "envoy": (
+        *("-c", "envoy.json", "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"),
+        *("--file-flush-interval-msec", "50"),
+    ),
 }
 _START_TIMEOUT = 20
 _STOP_TIMEOUT = 5
@@ -54,15 +59,29 @@ def program(target: str) -> str:
     return found
 
 
+def version(file: str) -> str:
+    """The version of a proxy's program as it says itself: ``2.6.12``. Raises Missing where it says none."""
+    flag = "--version" if Path(file).name.startswith("envoy") else "-v"
+    try:
+        done = subprocess.run([file, flag], capture_output=True, text=True, timeout=20, check=False)
+    except OSError as error:
+        raise Missing(f"{file} cannot be run: {error}") from error
+    found = re.search(r"[/ ](\d+\.\d+\.\d+)", done.stdout + done.stderr)
+    if found is None:
+        raise Missing(f"{file} does not say its version")
+    return found[1]
+
+
 class Proxy:
     """A running proxy. A context manager: it is started on entry and stopped on exit.
 
     `folder` is what ``policyc build`` wrote for the target; `sockets` are the addresses and ports that must be open
-    before it counts as started.
+    before it counts as started. `file` is its program, by default the one that is installed.
     """
 
-    def __init__(self, target: str, folder: Path, sockets: Sequence[tuple[str, int]]) -> None:
+    def __init__(self, target: str, folder: Path, sockets: Sequence[tuple[str, int]], file: str | None = None) -> None:
         self.target = target
+        self.file = file
         self.folder = folder.resolve()
         self.sockets = sockets
         self._process: subprocess.Popen[bytes] | None = None
@@ -73,7 +92,15 @@ class Proxy:
         """What the proxy has printed so far."""
         if self._log is None:
             return ""
-        return os.pread(self._log.fileno(), 1 << 20, 0).decode(errors="replace")
+        return self.printed().decode(errors="replace")
+
+    def printed(self, start: int = 0) -> bytes:
+        """What it has printed from a byte on, a MiB at most."""
+        return os.pread(self._log.fileno(), 1 << 20, start) if self._log else b""
+
+    def printed_length(self) -> int:
+        """How many bytes it has printed."""
+        return os.fstat(self._log.fileno()).st_size if self._log else 0
 
     def launch(self) -> None:
         """Start it and do not wait. Raises Missing.
@@ -83,7 +110,7 @@ class Proxy:
         arguments = [word.replace("{folder}", str(self.folder)) for word in _ARGUMENTS[self.target]]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # it is read after the proxy's end
         self._process = subprocess.Popen(
-            [program(self.target), *arguments],
+            [self.file or program(self.target), *arguments],
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=self._log,

@@ -35,7 +35,8 @@ class Door:
     """A place to connect to, and how. Without `trusts` in clear; with it TLS that trusts this CA file only.
 
     `sni` None sends none. The certificate must carry `expects`, by default the SNI. `source` is the address to come
-    from. `versions` bounds TLS, `ciphers` are the TLS 1.2 suites in OpenSSL's words.
+    from. `versions` bounds TLS, `ciphers` are the TLS 1.2 suites in OpenSSL's words. `certificate` (with its key) is
+    shown where the edge asks for one. `first` are bytes to send before TLS, such as a PROXY header.
     """
 
     port: int
@@ -47,6 +48,8 @@ class Door:
     protocols: tuple[str, ...] = ("http/1.1",)
     versions: tuple[ssl.TLSVersion, ssl.TLSVersion] = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
     ciphers: str | None = None
+    certificate: tuple[Path, Path] | None = None
+    first: bytes = b""
 
     def connect(self) -> socket.socket:
         """A connection, TLS agreed and certificate verified.
@@ -56,6 +59,8 @@ class Door:
         plain = socket.create_connection((self.address, self.port), TIMEOUT, (self.source, 0) if self.source else None)
         # Without it a request waits some 40 ms for the acknowledgement of the handshake's last message.
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.first:
+            plain.sendall(self.first)
         if self.trusts is None:
             return plain
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -63,6 +68,8 @@ class Door:
         context.minimum_version, context.maximum_version = self.versions
         if self.ciphers:
             context.set_ciphers(self.ciphers)
+        if self.certificate:
+            context.load_cert_chain(*self.certificate)
         context.set_alpn_protocols(list(self.protocols))
         context.check_hostname = self.sni is not None and self.expects is None
         try:
@@ -95,6 +102,14 @@ class Visitor:
             raise
         except (OSError, HTTPException) as error:
             raise Refused(f"instead of an answer: {error}") from error
+
+    def exchange(self, data: bytes) -> bytes:
+        """Send bytes through an upgraded connection and read as many as were sent; fewer when the edge ends it."""
+        self.stream.sendall(data)
+        got = b""
+        while len(got) < len(data) and (more := self.stream.recv(len(data) - len(got))):
+            got += more
+        return got
 
     @property
     def certificate(self) -> bytes:

@@ -18,6 +18,7 @@ from typing import Any, cast
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from loopback.pki import authority, leaf, revocation_list, write
+from policyc.compiler import normal_form
 from policyc.compiler import plan as plan_module
 from policyc.compiler.cli import app
 from policyc.compiler.diagnostics import Diagnostic, Severity
@@ -108,7 +109,13 @@ def denied(name: str) -> Policy:
 
 NOTHING: Patch = lambda _: {}  # noqa: E731
 
-IMPLIED = {Feature.SNI_REFUSAL, Feature.HOST_CHECK, Feature.NORMAL_FORM, Feature.FORWARDING_HEADERS}
+IMPLIED = {
+    Feature.SNI_REFUSAL,
+    Feature.HOST_CHECK,
+    Feature.NORMAL_FORM,
+    Feature.FORWARDING_HEADERS,
+    Feature.ACCESS_LOG,
+}
 """What every decrypted site has: there is no policy without them, so no output to compare with."""
 
 CHANGES: dict[Feature, tuple[Patch, Patch]] = {
@@ -120,6 +127,7 @@ CHANGES: dict[Feature, tuple[Patch, Patch]] = {
     Feature.HTTP2: (listener("public", protocols=["h2", "http/1.1"]), NOTHING),
     Feature.HTTP_REDIRECT: (listener("public", redirect_http=["0.0.0.0:80"]), NOTHING),
     Feature.TRUSTED_PROXIES: (listener("public", trusted_proxies=["10.0.0.0/8"]), NOTHING),
+    Feature.PROXY_PROTOCOL: (listener("public", proxy_protocol=True), NOTHING),
     Feature.SEVERAL_LISTENERS: (NOTHING, lambda _: {"listeners": {"modern": None, "old": None}}),
     Feature.PASSTHROUGH: (site(decrypt=False, public_certificate=None), NOTHING),
     Feature.VERIFY_FULL: (NOTHING, tls(verify="none", ca=None)),
@@ -501,6 +509,8 @@ def test_what_a_backend_has_holds_for_connections_passed_through_or_is_told(poli
         if placed.its_own(feature) and policies.files(placed, one) == policies.files(placed, other):
             findings = (*placed.findings(one), *placed.findings(other))
             told = {finding.primary.path for finding in findings if len(finding.primary.path) > 2}
+            # Whoever is told that nothing is verified knows that no CA's revocation list is looked at.
+            told |= {("backend_cas",) for path in told if path[0] == "backends" and path[2:] == ("tls",)}
             silent += [leaf for leaf in leaves(change) if not any(leaf[: len(path)] == path for path in told)]
     assert silent == []
 
@@ -547,6 +557,10 @@ DESCRIBES: dict[str, dict[str, str]] = {
         "Backend.server_name": "what it means for one name is in Upstream.server_name",
         "BackendTls.chains": "what servers are known to present, as a transparent target imports it",
         "BackendTls.leaves": "what servers are known to present: lint compares it",
+        **dict.fromkeys(
+            (f"Certificate.{name}" for name in ("common_name", "dns_names", "public_key", "sha256", "subject")),
+            "its PEM says it; lint compares it",
+        ),
         "HeaderMatcher.text": "the expression says it",
         "HostGroup.id": "a name to use, or not",
         "PathMatcher.ignore_case": "the expression says it",
@@ -558,6 +572,10 @@ DESCRIBES: dict[str, dict[str, str]] = {
         "Plan.sites": "reached through listeners",
         "Plan.upstreams": "reached through sites",
         "Plan.uses": "lint's account of features",
+        "QueryMatcher.kind": "the expression says it",
+        "QueryMatcher.name": "the expression says it",
+        "QueryMatcher.text": "the expression says it",
+        "QueryMatcher.value": "the expression says it",
         "Rule.name": "for people",
         "RuleList.name": "a name to use, or not",
         "Site.public_addresses": "where a transparent target is reached; a proxy listens on its own sockets",
@@ -566,6 +584,8 @@ DESCRIBES: dict[str, dict[str, str]] = {
         "Use.feature": "lint's account of features",
         "Use.sites": "lint's account of features",
     },
+    "envoy": {"QueryMatcher.expression_pcre": "for other engines"},
+    "haproxy": {"QueryMatcher.expression": "for other engines"},
     "panos-edge": {
         "HostGroup.hostnames": "Site.hostnames, divided by upstream",
         "PathMatcher.expression": "URL categories are made of kind and text",
@@ -602,6 +622,7 @@ def never_read(policies: Policies, placed: Placed) -> set[str]:
         unset.setdefault(field, []).append(value)
     asked = {field for field, value in values(plan) if is_set(value) and value not in unset.get(field, ())}
     view, reads = recording(plan)
+    normal_form.forms.cache_clear()  # it would not ask for what it has answered before
     built = placed.target.build(view, placed.settings, "policy.yaml")
     assert built.files == placed.target.build(plan, placed.settings, "policy.yaml").files
     for rule in placed.target.rules():

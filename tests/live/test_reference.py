@@ -12,7 +12,7 @@ from policyc.compiler.pipeline import load
 from policyc.compiler.plan import Plan
 
 from . import test_header_rules, test_requests
-from .asks import Ask
+from .asks import Ask, Version
 from .conftest import Certificates, Scene
 
 
@@ -26,17 +26,22 @@ def plan_of(scene: Scene, folder: Path) -> Plan:
     return loaded.plan
 
 
-def decided(plan: Plan, ask: Ask) -> Decision:
+def decided(plan: Plan, ask: Ask, version: Version = "h1") -> Decision:
     """What the reference says of a request as the live tests send it."""
     sni = ask.sni or (ask.host or "").partition(":")[0].lower()
     peer = ip_address("::1" if ask.ipv6 else ask.source or "127.0.0.1")
-    request = Request(
+    return decide(plan, Connection(ask.listener, sni, peer), request_of(ask, version))
+
+
+def request_of(ask: Ask, version: Version = "h1") -> Request:
+    """The request as the reference reads it."""
+    return Request(
         ask.method.encode("latin-1"),
         ask.target.encode("latin-1"),
         (ask.host.encode("latin-1"),) if ask.host is not None else (),
         tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in ask.headers),
+        {"h1": "1.1", "h2": "2"}[version],
     )
-    return decide(plan, Connection(ask.listener, sni, peer), request)
 
 
 def status(decision: Decision) -> int | None:

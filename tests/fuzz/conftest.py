@@ -1,0 +1,6 @@
+"""The fuzz plays with the certificates of the live tests."""
+
+from ..live import conftest
+
+certificates = conftest.certificates
+"""A fixture."""
