@@ -553,7 +553,6 @@ def test_a_build_with_what_a_target_cannot_do_is_refused(policies: Policies, pla
 
 DESCRIBES: dict[str, dict[str, str]] = {
     "": {
-        "Backend.name": "a name to show; outputs name upstreams",
         "Backend.server_name": "what it means for one name is in Upstream.server_name",
         "BackendTls.chains": "what servers are known to present, as a transparent target imports it",
         "BackendTls.leaves": "what servers are known to present: lint compares it",
