@@ -26,8 +26,7 @@ def command(
     from . import session
 
     loaded = load(policy, {})
-    # What a policy says of its targets does not change what it means.
-    findings = [finding for finding in loaded.findings if finding.primary.path[:1] != ("targets",)]
+    findings = session.of_its_meaning(loaded.findings)
     if loaded.plan is None or has_errors(findings):
         session.report(loaded.document, Judged(standing=findings, accepted=[]), Form.TEXT, [])
         raise typer.Exit(3)
