@@ -11,7 +11,7 @@ import typer
 
 from ...schemas.target import TargetSettings
 from ..acceptance import Judged
-from ..diagnostics import Rule, Severity
+from ..diagnostics import Diagnostic, Rule, Severity
 from ..document import Document
 from ..pipeline import Loaded, has_errors
 from ..spelling import nearest
@@ -43,6 +43,16 @@ def chosen_targets(names: Sequence[str]) -> tuple[Targets, list[str]]:
         if name not in targets:
             usage(f"there is no target {name!r}", nearest(name, targets))
     return targets, list(dict.fromkeys(asked))
+
+
+def of_its_meaning(findings: Sequence[Diagnostic], targets: Sequence[str] = ()) -> list[Diagnostic]:
+    """Without those of other targets and of what is accepted: neither changes what the policy means."""
+    return [
+        finding
+        for finding in findings
+        if finding.primary.path[:1] not in (("targets",), ("accept",))
+        or finding.primary.path[1:2] in {(one,) for one in targets}
+    ]
 
 
 def moment(text: str | None) -> datetime | None:

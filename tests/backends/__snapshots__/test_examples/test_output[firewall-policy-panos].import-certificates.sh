@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# behind-haproxy.yaml: imports the certificates that panos.xml and panos.set name.
+# policy.yaml: imports the certificates that panos.xml and panos.set name.
 #
 # Each goes up with its chain and its private key in one request (category=keypair); keys stay in memory.
 # The names end in the leaf's digest: a renewed certificate gets a new name, and the old one stays until you delete it.

@@ -1,4 +1,4 @@
-# Written by policyc from behind-haproxy.yaml. Do not edit: change the policy and build again.
+# Written by policyc from policy.yaml. Do not edit: change the policy and build again.
 # Address and key of the firewall or Panorama: PANOS_HOSTNAME, PANOS_API_KEY.
 # Import the certificates first (import-certificates.sh): rules name them.
 
@@ -19,15 +19,15 @@ resource "panos_administrative_tag" "policyc" {
   for_each = {
     policyc = {
       color    = "color3"
-      comments = "Written by policyc from behind-haproxy.yaml; change that"
+      comments = "Written by policyc from policy.yaml; change that"
     }
     pair_shop = {
       color    = "color3"
-      comments = "behind-haproxy.yaml: sites.shop"
+      comments = "policy.yaml: sites.shop"
     }
     pair_api = {
       color    = "color3"
-      comments = "behind-haproxy.yaml: sites.api"
+      comments = "policy.yaml: sites.api"
     }
   }
   location = {
@@ -49,17 +49,17 @@ resource "panos_addresses" "policyc" {
   addresses = {
     "pair_host-10-10-0-5" = {
       ip_netmask  = "10.10.0.5"
-      description = "behind-haproxy.yaml: targets.panos.proxies"
+      description = "policy.yaml: targets.panos.proxies"
       tags        = ["policyc"]
     }
     "pair_host-10-10-0-6" = {
       ip_netmask  = "10.10.0.6"
-      description = "behind-haproxy.yaml: targets.panos.proxies"
+      description = "policy.yaml: targets.panos.proxies"
       tags        = ["policyc"]
     }
     "pair_host-10-20-0-10" = {
       ip_netmask  = "10.20.0.10"
-      description = "behind-haproxy.yaml: backends.shop, sites.shop"
+      description = "policy.yaml: backends.shop, sites.shop"
       tags = [
         "policyc",
         "pair_shop",
@@ -67,7 +67,7 @@ resource "panos_addresses" "policyc" {
     }
     "pair_host-10-20-0-11" = {
       ip_netmask  = "10.20.0.11"
-      description = "behind-haproxy.yaml: backends.shop, sites.shop"
+      description = "policy.yaml: backends.shop, sites.shop"
       tags = [
         "policyc",
         "pair_shop",
@@ -75,7 +75,7 @@ resource "panos_addresses" "policyc" {
     }
     "pair_host-10-20-0-20" = {
       ip_netmask  = "10.20.0.20"
-      description = "behind-haproxy.yaml: backends.api, sites.api"
+      description = "policy.yaml: backends.api, sites.api"
       tags = [
         "policyc",
         "pair_api",
@@ -93,7 +93,7 @@ resource "panos_service" "policyc" {
           destination_port = "443"
         }
       }
-      description = "behind-haproxy.yaml: backends.shop, sites.shop"
+      description = "policy.yaml: backends.shop, sites.shop"
       tags = [
         "policyc",
         "pair_shop",
@@ -105,7 +105,7 @@ resource "panos_service" "policyc" {
           destination_port = "8443"
         }
       }
-      description = "behind-haproxy.yaml: backends.api, sites.api"
+      description = "policy.yaml: backends.api, sites.api"
       tags = [
         "policyc",
         "pair_api",
@@ -212,7 +212,7 @@ resource "panos_decryption_policy_rules" "policyc" {
         "policyc",
         "pair_shop",
       ]
-      description = "behind-haproxy.yaml: backends.shop, sites.shop"
+      description = "policy.yaml: backends.shop, sites.shop"
     },
     {
       name              = "pair_10-20-0-20-8443"
@@ -240,7 +240,7 @@ resource "panos_decryption_policy_rules" "policyc" {
         "policyc",
         "pair_api",
       ]
-      description = "behind-haproxy.yaml: backends.api, sites.api"
+      description = "policy.yaml: backends.api, sites.api"
     },
   ]
   depends_on = [
@@ -291,7 +291,7 @@ resource "panos_security_policy_rules" "policyc" {
         "policyc",
         "pair_shop",
       ]
-      description = "behind-haproxy.yaml: backends.shop, sites.shop"
+      description = "policy.yaml: backends.shop, sites.shop"
     },
     {
       name              = "pair_10-20-0-20-8443"
@@ -319,7 +319,7 @@ resource "panos_security_policy_rules" "policyc" {
         "policyc",
         "pair_api",
       ]
-      description = "behind-haproxy.yaml: backends.api, sites.api"
+      description = "policy.yaml: backends.api, sites.api"
     },
   ]
   depends_on = [
