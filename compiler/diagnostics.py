@@ -73,6 +73,8 @@ class Fix:
 
     title: str
     edits: tuple[Edit, ...]
+    files: tuple[tuple[str, str], ...] = ()
+    """Files that the policy names and that get another content: absolute path and text."""
 
 
 def renaming(at: Location, old: str, new: str) -> Fix:
