@@ -491,7 +491,7 @@ def test_add_accept(after: Callable[..., str], lint: Printed, before: str, wante
 
 
 def test_a_list_in_an_odd_style_is_left_alone(after: Callable[..., str], lint: Printed) -> None:
-    text = OLD + "accept: &all []\n"
+    text = OLD + "accept: [  # none\n  ]\n"
     assert after(text, "--add-accept") == text
     ran = lint(text, "--add-accept")
     assert ran.status == 3
