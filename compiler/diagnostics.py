@@ -7,6 +7,7 @@ Every stage returns findings as values. A `Rule` is the only thing that makes a 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -171,15 +172,16 @@ def declare(rule_id: str, page: str, severity: Severity = Severity.ERROR, *, acc
 def rule(
     rule_id: str, severity: Severity = Severity.ERROR, *, acceptable: bool = True, per_backend: bool = False
 ) -> Callable[[Callable[..., Iterable[Diagnostic]]], Rule]:
-    """Decorator: turns a lint function into a `Rule`. The function's docstring is the rule's page.
+    """Decorator: turns a lint function into a `Rule`. Its page is the function's docstring, or else its module's.
 
     `per_backend`: the finding can be accepted for named backends only, never for all.
     """
 
     def make(function: Callable[..., Iterable[Diagnostic]]) -> Rule:
-        if not function.__doc__:
+        page = function.__doc__ or sys.modules[function.__module__].__doc__
+        if not page:
             raise ValueError(f"lint rule {rule_id} has no page (docstring)")
-        return Rule(rule_id, severity, inspect.cleandoc(function.__doc__), acceptable, per_backend, function)
+        return Rule(rule_id, severity, inspect.cleandoc(page), acceptable, per_backend, function)
 
     return make
 

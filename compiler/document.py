@@ -34,9 +34,29 @@ SYNTAX = declare(
     ## Why it is bad
     policyc never guesses: a file that cannot be read whole is not compiled at all.
 
+    ## Example
+    ```yaml
+    backends:
+      app:
+        servers: [192.0.2.10:443
+        tls: {ca: internal, server_name: app.example.internal}
+    ```
+
     ## Use instead
     Mend the place that the finding shows. Indent with spaces. Quote texts that hold `: `, ` #`, or begin with
     one of `*&!|>'"%@` and backtick.
+    ```yaml
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://yaml.org/spec/1.2.2/
     """,
 )
 UNREADABLE = declare(
@@ -45,8 +65,27 @@ UNREADABLE = declare(
     ## What it does
     A file that the policy is made of, or names, cannot be read.
 
+    ## Why it is bad
+    A site without its certificate, or a backend without its trust anchor, gets no output at all.
+
+    ## Example
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/absent.pem, key: certs/shop.key}
+    ```
+
     ## Use instead
     Check the path (it is relative to the file that names it), that it is an ordinary file, and its permissions.
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/shop.key}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://man7.org/linux/man-pages/man2/open.2.html#ERRORS
     """,
 )
 DUPLICATE_KEY = declare(
@@ -58,8 +97,25 @@ DUPLICATE_KEY = declare(
     ## Why it is bad
     Most YAML readers keep the last one without a word; whoever reads the first believes something else.
 
+    ## Example
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/shop.key}
+      shop: {cert: certs/www.pem, key: certs/www.key}
+    ```
+
     ## Use instead
     Remove one, or merge the two.
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/shop.key}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://yaml.org/spec/1.2.2/#3211-nodes
     """,
 )
 UNSUPPORTED_YAML = declare(
@@ -72,8 +128,30 @@ UNSUPPORTED_YAML = declare(
     ## Why it is bad
     Readers disagree on these parts, and some exist only to make a small file explode in memory.
 
+    ## Example
+    ```yaml
+    backends:
+      app: &app
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal}
+      api:
+        <<: *app
+    ```
+
     ## Use instead
     Write the value out. Quote a key that looks like a number: `"404": …`.
+    ```yaml
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://yaml.org/type/merge.html
     """,
 )
 

@@ -73,7 +73,7 @@ def examine(
     moment = at or datetime.now(UTC)
     findings = list(loaded.findings)
     if loaded.policy is not None and loaded.plan is not None:
-        context = lint.Context(loaded.document, loaded.policy, loaded.plan, moment)
+        context = lint.Context(loaded.document, loaded.policy, loaded.plan, moment, tuple(loaded.findings))
         findings += lint.lint(context)
         broken = {finding.primary.path[:2] for finding in loaded.findings}
         for name in chosen:

@@ -29,8 +29,24 @@ UNKNOWN_KEY = declare(
     ## Why it is bad
     A key with a typing error would otherwise be ignored, and with it what it was meant to protect.
 
+    ## Example
+    ```yaml
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app, inspekt: [web]}
+    ```
+
     ## Use instead
     The nearest known key is named in the finding; `policyc schema` has them all.
+    ```yaml
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app, inspect: [web]}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://json-schema.org/draft/2020-12/json-schema-validation
     """,
 )
 MISSING_KEY = declare(
@@ -39,8 +55,27 @@ MISSING_KEY = declare(
     ## What it does
     A key that must be there is not.
 
+    ## Why it is bad
+    policyc does not guess: a part that is half written is not compiled at all.
+
+    ## Example
+    ```yaml
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, inspect: [web]}
+    ```
+
     ## Use instead
     Add it; `policyc schema` says what it holds.
+    ```yaml
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app, inspect: [web]}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://json-schema.org/draft/2020-12/json-schema-validation
     """,
 )
 INVALID_VALUE = declare(
@@ -53,8 +88,28 @@ INVALID_VALUE = declare(
     policyc does not convert: under YAML's rules `2.60` is the number 2.6 and `12e5` is 1200000.0, which is not what
     was written.
 
+    ## Example
+    ```yaml
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal, min_version: 1.2}
+    ```
+
     ## Use instead
     The finding says what is right. Quote texts that look like numbers.
+    ```yaml
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal, min_version: "1.2"}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://yaml.org/spec/1.2.2/#10214-floating-point
     """,
 )
 UNKNOWN_NAME = declare(
@@ -66,8 +121,24 @@ UNKNOWN_NAME = declare(
     ## Why it is bad
     What it should have named would be missing from the output.
 
+    ## Example
+    ```yaml
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: apps, inspect: [web]}
+    ```
+
     ## Use instead
     The nearest defined name is named in the finding.
+    ```yaml
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app, inspect: [web]}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://json-schema.org/draft/2020-12/json-schema-validation
     """,
 )
 

@@ -13,7 +13,7 @@ from ...compiler.diagnostics import Path
 from ...compiler.plan import EditHeaders, Site
 from .model import Geo, HeaderLine, Map, Text, Value, Variable
 from .naming import digest, slug
-from .rules import Rules, any_of, first_of, walk_key, working
+from .rules import Rules, Worked, any_of, first_of, walk_key, working
 
 # What nginx writes itself even where `add_header` has nothing for it: these lines always come from a variable.
 _KEPT_BY_VALUE = {"etag": Variable("upstream_http_etag"), "last-modified": Variable("upstream_http_last_modified")}
@@ -91,20 +91,39 @@ def edits_of(site: Site, response: bool, rules: Rules, blocks: list[Map | Geo]) 
         name: tuple(_lines(path, f"{prefix}_{slug(name)}", spelled.get(name, name), of, kept.get(name), blocks))
         for name, of in steps.items()
     }
-    by_names: dict[frozenset[str], list[tuple[Variable, bool]]] = {}
-    for one in done:
-        if names := cleared(one.action) - frozenset(kept):
-            by_names.setdefault(names, []).append((rules.applied(one.rule_list, one.rule), one.sure))
     switches = tuple(
         Switch(
             names,
             None
-            if any(sure for _, sure in of)
-            else any_of(path, f"{prefix}_clears_{digest(' '.join(sorted(names)))}", [one for one, _ in of], blocks),
+            if any(one.sure for one in of)
+            else any_of(
+                path,
+                f"{prefix}_clears_{digest(' '.join(sorted(names)))}",
+                [rules.applied(one.rule_list, one.rule) for one in of],
+                blocks,
+            ),
         )
-        for names, of in by_names.items()
+        for names, of in _cleared_together(done, frozenset(kept)).items()
     )
     return Edits(lines, frozenset(kept), switches)
+
+
+def switch_count(site: Site, response: bool) -> int:
+    """How many of a site's switches are not the same for every request."""
+    done = [one for one in working(site, EditHeaders) if one.action.response is response]
+    kept = frozenset(_KEPT_BY_VALUE) if response else frozenset(name for one in done for name in added(one.action))
+    return sum(not any(one.sure for one in of) for of in _cleared_together(done, kept).values())
+
+
+def _cleared_together(
+    done: Sequence[Worked[EditHeaders]], kept: frozenset[str]
+) -> dict[frozenset[str], list[Worked[EditHeaders]]]:
+    """The rules that clear the same names, but for those that are `kept` by other means."""
+    found: dict[frozenset[str], list[Worked[EditHeaders]]] = {}
+    for one in done:
+        if names := cleared(one.action) - kept:
+            found.setdefault(names, []).append(one)
+    return found
 
 
 def _lines(

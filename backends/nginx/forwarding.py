@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from ...compiler.plan import Backend, BackendTls, ClientCertificate, HostGroup, LimitBody, Site, Upstream, Verify
-from .edits import Edits, Switch, switched
+from .edits import Edits, Switch, switch_count, switched
 from .files import ca_file, client_certificate_name, crl_file
 from .matching import TARGET, path_expression
 from .model import (
@@ -147,13 +147,8 @@ class Ways:
 
 def ways(site: Site, request: Edits, response: Edits) -> Ways:
     """The ways of a site's requests."""
-    own = site.groups[0].upstream.backend.name
-    routes = dict.fromkeys(route.upstream.backend.name for route in site.groups[0].routes)
-    routes.pop(own, None)
-    limits = list(working(site, LimitBody))
-    sure = min((one.action.size for one in limits if one.sure), default=None)
-    sizes = sorted({one.action.size for one in limits if sure is None or one.action.size <= sure})
-    return Ways(tuple(routes), request, response, tuple(sizes), sure is not None)
+    sizes, always_limited = _bodies(site)
+    return Ways(_routes(site), request, response, sizes, always_limited)
 
 
 def count(site_ways: Ways) -> int:
@@ -161,6 +156,26 @@ def count(site_ways: Ways) -> int:
     bodies = len(site_ways.bodies) + (not site_ways.always_limited)
     switches = len(switched(site_ways.request.switches)) + len(switched(site_ways.response.switches))
     return (1 + len(site_ways.routes)) * 2**switches * bodies
+
+
+def ways_of(site: Site) -> int:
+    """How many locations a site's requests take, in each of its servers."""
+    sizes, always_limited = _bodies(site)
+    bodies = len(sizes) + (not always_limited)
+    return (1 + len(_routes(site))) * 2 ** (switch_count(site, False) + switch_count(site, True)) * bodies
+
+
+def _routes(site: Site) -> tuple[str, ...]:
+    own = site.groups[0].upstream.backend.name
+    names = dict.fromkeys(route.upstream.backend.name for route in site.groups[0].routes)
+    return tuple(name for name in names if name != own)
+
+
+def _bodies(site: Site) -> tuple[tuple[int, ...], bool]:
+    limits = list(working(site, LimitBody))
+    sure = min((one.action.size for one in limits if one.sure), default=None)
+    sizes = sorted({one.action.size for one in limits if sure is None or one.action.size <= sure})
+    return tuple(sizes), sure is not None
 
 
 def choice(site: Site, site_ways: Ways, rules: Rules, blocks: list[Map | Geo]) -> Value | None:

@@ -79,6 +79,6 @@ def _walk(listener: Listener) -> Iterator[Map | Geo]:
             yield Map(path, (trusted, "|", _HEADER), bad, "1", ((Expression("^[|]"), ""), (Expression(plain), "")))
             yield Map(path, (trusted,), f"policyc_believed_{key}", "", ((Key("1"), _HEADER),))
         found = Variable(f"policyc_source_{key}_{index + 1}")
-        following = (trusted, Variable(f"policyc_believed_{index + 1}"))
-        yield Map(path, following, found.name, source, ((Expression(r"^1(.+)\z"), Variable("1")),))
+        following = (trusted, "|", Variable(f"policyc_believed_{index + 1}"))
+        yield Map(path, following, found.name, source, ((Expression(r"^1[|](.+)\z"), Variable("1")),))
         source = found

@@ -29,6 +29,12 @@ def usage(message: str, help: Sequence[str] = ()) -> NoReturn:
     raise typer.Exit(2)
 
 
+def unreadable(message: str) -> NoReturn:
+    """Ends with status 3: an input that cannot be read."""
+    print(f"policyc: {message}", file=sys.stderr)
+    raise typer.Exit(3)
+
+
 def chosen_targets(names: Sequence[str]) -> tuple[Targets, list[str]]:
     """All installed targets, and those asked for (``a,b`` and repeated options alike), known and in order."""
     targets = installed_targets()

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from loopback.origin import Origin
-from loopback.proxy import TARGETS
-from loopback.visitor import Answer, Refused, Visitor, request
 from policyc.compiler.features import Feature
+from policyc.compiler.loopback.origin import Origin
+from policyc.compiler.loopback.visitor import Answer, Refused, Visitor, request
 
 from .asks import Ask, assert_passed, assert_refused
 from .conftest import Certificates, Scene, edge_of
 from .edges import MALFORMED, Edge, Edges, Outcome
-from .supported import skip_without
+from .supported import TARGETS, skip_without
 
 SOCKETS, PLAIN = "sockets.example.com", "plain.example.com"
 KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, 1.3
@@ -129,13 +128,22 @@ REFUSED = {
 @pytest.mark.parametrize("host", [SOCKETS, PLAIN])
 def test_other_upgrades_are_refused(edge: Edge, host: str, name: str) -> None:
     outcome, _ = talk(edge, request("/chat", host, "GET", *REFUSED[name]), host)
+    if (edge.target, name) == ("envoy", "h2c"):
+        # Envoy's parser takes these headers away: an ordinary request goes on, as RFC 9110, 7.8 lets a server do.
+        assert outcome.status == 200, str(outcome)
+        assert [seen.values(one) for seen in outcome.arrived for one in ("upgrade", "http2-settings")] == [[], []]
+        return
     assert_refused(outcome, 400)
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "PUT"])
 def test_other_methods_are_refused(edge: Edge, method: str) -> None:
     outcome, _ = talk(edge, request("/chat", SOCKETS, method, *handshake(), body=b"x" if method == "POST" else b""))
-    assert_refused(outcome, 400)
+    if edge.target == "haproxy" and method == "POST":
+        # Its parser takes the Upgrade of a message with a body away before any rule sees it: an ordinary request.
+        assert [seen.values("upgrade") for seen in outcome.arrived] == [[]]
+    else:
+        assert_refused(outcome, 400)
 
 
 def test_http_1_0_is_refused(edge: Edge) -> None:
