@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loopback.pki import authority, leaf
 from policyc.compiler import fixes
 from policyc.compiler.diagnostics import Edit, Fix, Location
 from policyc.compiler.document import read
+from policyc.compiler.loopback.pki import authority, leaf
 from policyc.compiler.policy_edits import CannotEdit, applied, replacements
 from policyc.compiler.spelling import slips, typing_error
 from policyc.compiler.syntax_tree import entries, find, parse
