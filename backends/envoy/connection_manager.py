@@ -8,8 +8,8 @@ from .filters import PEER, filters, lowering_host, on_route
 from .messages import Json, extension, header, literal, metadata, milliseconds
 from .model import (
     CONNECTION_HEADER,
+    FILTERS_HEADER,
     FORWARDED_FOR_HEADER,
-    INTERNAL_HEADERS,
     PEER_HEADER,
     SOURCE_HEADER,
     UPGRADE_HEADER,
@@ -105,18 +105,22 @@ def _early_mutation(http: Http) -> Json:
     if http.trusted:
         # Without `use_remote_address` Envoy would believe these.
         unwanted += "|x-envoy-.*|x-forwarded-proto"
-    noted = {UPGRADE_HEADER: "%REQ(upgrade)%"}
-    noted[PEER_HEADER if http.trusted else SOURCE_HEADER] = PEER
-    if _upgrades(http):
-        noted[CONNECTION_HEADER] = "%REQ(connection)%"
     return extension(
         "envoy.http.early_header_mutation.header_mutation",
         "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
         mutations=[
             {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": unwanted}}}},
-            *({"append": header(name, value)} for name, value in sorted(noted.items())),
+            *({"append": header(name, value)} for name, value in sorted(_noted(http).items())),
         ],
     )
+
+
+def _noted(http: Http) -> dict[str, str]:
+    """Our own headers that a request gets when it is read."""
+    out = {UPGRADE_HEADER: "%REQ(upgrade)%", PEER_HEADER if http.trusted else SOURCE_HEADER: PEER}
+    if _upgrades(http):
+        out[CONNECTION_HEADER] = "%REQ(connection)%"
+    return out
 
 
 def _upgrades(http: Http) -> bool:
@@ -160,7 +164,9 @@ def _routes(http: Http, *, secure: bool) -> Json:
         out["request_headers_to_add"] = [header("X-Forwarded-Proto", "https")]
         if not http.trusted:
             out["request_headers_to_add"] += [header("X-Forwarded-For", PEER)]
-        removed = ["forwarded", "x-forwarded-port", "x-envoy-external-address", *INTERNAL_HEADERS]
+        removed = ["forwarded", "x-forwarded-port", "x-envoy-external-address", *sorted(_noted(http))]
+        removed += [FORWARDED_FOR_HEADER] if http.trusted else []
+        removed += [SOURCE_HEADER, FILTERS_HEADER] if http.rerouted else []
         if http.subject_header:
             # Removed first, and added where there is a certificate.
             out["request_headers_to_add"] += [header(http.subject_header, "%DOWNSTREAM_PEER_SUBJECT%")]

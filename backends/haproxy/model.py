@@ -334,11 +334,16 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """All of it. `buffer`: bytes that HAProxy must be able to hold of one message, None for its default."""
+    """All of it.
+
+    `buffer`: bytes that HAProxy must be able to hold of one message, None for its default. `head`: the longest target,
+    and the longest headers.
+    """
 
     version: str
     log: str
     buffer: int | None
+    head: int
     inspections: tuple[Inspection, ...]
     frontends: tuple[Frontend, ...]
     redirects: tuple[RedirectFrontend, ...]

@@ -292,6 +292,38 @@ def method(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
                 )
 
 
+@rule("nginx-first-upgrade-line", Severity.INFO)
+def first_upgrade_line(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
+    """
+    ## What it does
+    A site lets WebSockets pass, and the version is below 1.23.
+
+    ## Why it is bad
+    nginx sees only the first of several `Upgrade` lines before 1.23. A request that asks for a WebSocket first and for
+    something else then is taken for a WebSocket, where others answer 400. The backend is asked for a WebSocket only.
+
+    ## Use instead
+    nginx 1.23, where it matters.
+
+    ## Targets
+    nginx before 1.23.
+
+    ## References
+    https://nginx.org/en/CHANGES (1.23.0)
+    """
+    if version_key(settings.version) >= (1, 23):
+        return
+    for site in plan.sites:
+        if site.websocket:
+            yield first_upgrade_line.found(
+                f"nginx {settings.version} looks at the first of several `Upgrade` lines only",
+                (*site.path, "websocket"),
+                target="nginx",
+                help=["nothing, or nginx 1.23: the backend is asked for a WebSocket only"],
+                sites=[site.name],
+            )
+
+
 @rule("nginx-chain-with-crl", acceptable=False)
 def chain_with_crl(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     """

@@ -54,7 +54,7 @@ def lower(plan: Plan, settings: Settings) -> Configuration:
     return Configuration(
         version=settings.version,
         http2_directive=version >= (1, 25, 1),
-        keepalive_by_default=version >= (1, 29, 7),
+        keepalive_local=version >= (1, 29, 7),
         access_log=settings.access_log or "access.log",
         source=visitors.source or PEER,
         forwarded_for=FORWARDED if visitors.any_trusted else PEER,

@@ -360,7 +360,7 @@ class Configuration:
 
     version: str
     http2_directive: bool
-    keepalive_by_default: bool
+    keepalive_local: bool
     access_log: str
     source: Variable
     forwarded_for: Variable

@@ -33,6 +33,7 @@ _PANOS: dict[str, Any] = {
     "zones": {"from": ["@from zone@"], "to": ["@to zone@"]},
     "log_setting": "@log setting@",
     "profile_groups": {"@scan@": "@profile group@"},
+    "applications": ["@application@"],
 }
 _PANORAMA = {"device_group": "@device group@", "template": "@template@"}
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 from policyc.compiler.features import Feature
 from policyc.compiler.target import installed_targets
@@ -12,19 +10,15 @@ VERSIONS = {"haproxy": "2.6", "nginx": "1.22", "envoy": "1.40"}
 """What is installed here, and what the edges of these tests are built for."""
 
 
-def able(target: str, *features: Feature) -> bool:
-    """Whether a target claims these features in its version here."""
-    return not _lacking(target, features)
-
-
 def skip_without(target: str, *features: Feature) -> None:
     """Skip a test of what this target does not claim to do."""
-    lacking = _lacking(target, features)
+    lacking = [feature.id for feature in features if not able(target, feature)]
     if lacking:
         pytest.skip(f"{target} {VERSIONS[target]} has no {', '.join(lacking)}")
 
 
-def _lacking(target: str, features: Sequence[Feature]) -> list[str]:
+def able(target: str, *features: Feature) -> bool:
+    """Whether a target claims all of these features."""
     found = installed_targets()[target]
     table = found.support(found.settings_model().model_validate({"version": VERSIONS[target]}))
-    return [feature.id for feature in features if not table[feature].honoured_by(VERSIONS[target])]
+    return all(table[feature].honoured_by(VERSIONS[target]) for feature in features)
