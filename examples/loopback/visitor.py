@@ -93,7 +93,10 @@ class Visitor:
         """Send bytes and read one response. Raises Refused when the edge does anything else than answer in HTTP/1."""
         method = request.split(b" ", 1)[0].decode("latin-1")
         try:
-            self.stream.sendall(request)
+            try:
+                self.stream.sendall(request)
+            except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+                pass  # an edge may answer before it has read a whole body, and close: the answer counts
             response = HTTPResponse(self.stream, method=method)
             response.begin()
             headers = tuple((key.lower(), value) for key, value in response.getheaders())
