@@ -760,6 +760,7 @@ class _Resolver:
                     Feature.HOST_CHECK,
                     Feature.NORMAL_FORM,
                     Feature.FORWARDING_HEADERS,
+                    Feature.ACCESS_LOG,
                 )
             ]
             asked += [

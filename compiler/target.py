@@ -33,6 +33,11 @@ class Target(ABC, Generic[S]):
     """As in the policy's ``targets`` and on the command line."""
     title: str
     """The product's own name, for people."""
+    foreground: tuple[str, ...] = ()
+    """The command that runs what was built in the foreground, in its folder, for as long as its tests take.
+
+    ``{folder}`` stands for the folder's absolute path, ``{user}`` for whoever runs it. Empty: it runs elsewhere.
+    """
 
     @abstractmethod
     def settings_model(self) -> type[S]:

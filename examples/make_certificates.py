@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from loopback.pki import Issued, authority, leaf, write
+from policyc.compiler.loopback.pki import Issued, authority, leaf, write
 
 _HERE = Path(__file__).resolve().parent
 _SPARE = timedelta(days=7)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from loopback.proxy import TARGETS as PROXIES
 from policyc.compiler.bundle import Bundle
 from policyc.compiler.native_check import native_check
 from policyc.compiler.output_folder import assemble
@@ -22,6 +21,7 @@ from syrupy.location import PyTestLocation
 from syrupy.types import SnapshotIndex
 
 from ..live.edges import run_policyc
+from ..live.supported import TARGETS as PROXIES
 from .conftest import EXAMPLES, TODAY
 
 

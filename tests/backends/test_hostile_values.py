@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from loopback import pki
 from policyc.backends.haproxy import render as haproxy
 from policyc.backends.nginx import render as nginx
 from policyc.compiler.bundle import Bundle
 from policyc.compiler.diagnostics import Diagnostic, Severity
 from policyc.compiler.diagnostics import Path as Place
+from policyc.compiler.loopback import pki
 from policyc.compiler.native_check import native_check
 from policyc.compiler.output_folder import assemble
 from policyc.compiler.pipeline import Loaded, compile_for, examine, load, settings_for

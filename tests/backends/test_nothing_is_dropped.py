@@ -17,7 +17,6 @@ from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from loopback.pki import authority, leaf, revocation_list, write
 from policyc.compiler import normal_form
 from policyc.compiler import plan as plan_module
 from policyc.compiler.cli import app
@@ -25,6 +24,7 @@ from policyc.compiler.diagnostics import Diagnostic, Severity
 from policyc.compiler.diagnostics import Path as DocumentPath
 from policyc.compiler.features import Feature, Support
 from policyc.compiler.lint.support import rule_id
+from policyc.compiler.loopback.pki import authority, leaf, revocation_list, write
 from policyc.compiler.pipeline import Loaded, compile_for, examine, has_errors, load
 from policyc.compiler.plan import Plan
 from policyc.compiler.target import Target, installed_targets

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from loopback.pki import authority, leaf, write
 from policyc.compiler.cli import main
 from policyc.compiler.document import read
+from policyc.compiler.loopback.pki import authority, leaf, write
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

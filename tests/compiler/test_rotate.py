@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from loopback.pki import authority, leaf, write
+from policyc.compiler.loopback.pki import authority, leaf, write
 
 from .conftest import GOOD, Ran
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from loopback.origin import Origin, Seen
 from policyc.compiler.decide import Decision, Forwarded, Redirected, Refused
+from policyc.compiler.loopback.origin import Origin, Seen
 
 from ..live.edges import MALFORMED
 from .certificates import Certificates

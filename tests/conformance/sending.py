@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from loopback import proxy_protocol
-from loopback.origin import Connection, Origin, Seen
-from loopback.visitor import Answer, Door, Refused, Visitor
+from policyc.compiler.loopback import proxy_protocol
+from policyc.compiler.loopback.origin import Connection, Origin, Seen
+from policyc.compiler.loopback.visitor import Answer, Door, Refused, Visitor
 
 from ..live import http2
 from ..live.edges import Edge, every_origin

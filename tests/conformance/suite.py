@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback.proxy import TARGETS
 from policyc.compiler.features import version_key
 
 from ..live.edges import run_policyc
+from ..live.supported import TARGETS
 from . import running
 from .certificates import Certificates, make
 from .laboratory import Laboratory

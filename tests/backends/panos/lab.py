@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loopback.pki import Issued, authority, leaf, write
 from policyc.backends.panos import TARGET
 from policyc.backends.panos.support import Settings
 from policyc.compiler.bundle import Bundle
 from policyc.compiler.diagnostics import Diagnostic
+from policyc.compiler.loopback.pki import Issued, authority, leaf, write
 from policyc.compiler.pipeline import Loaded, compile_for, examine, load, settings_for
 from policyc.compiler.plan import Plan
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from loopback.pki import authority, leaf
 from policyc.backends.panos import TARGET
+from policyc.compiler.loopback.pki import authority, leaf
 from policyc.compiler.pipeline import compile_for, load
 
 from .forms import read_set, read_xml

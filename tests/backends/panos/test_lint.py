@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from loopback.pki import authority, leaf
 from policyc.backends.panos.lint import platform
 from policyc.backends.panos.support import Settings
 from policyc.backends.panos.tls import suites_let_through
+from policyc.compiler.loopback.pki import authority, leaf
 from policyc.compiler.tls_profiles import profile
 from pydantic import ValidationError
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from loopback import pki
-from loopback.pki import leaf
 from policyc.backends.panos import TARGET
 from policyc.compiler.certificates import read_certificates
+from policyc.compiler.loopback import pki
+from policyc.compiler.loopback.pki import leaf
 from policyc.compiler.rotation import Order, Rotation, Step
 
 from .lab import Compiled, Lab, backend, behind, certificates, compiled, edge, key_pair

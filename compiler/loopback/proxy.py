@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-# Those of the proxies that policyc has a backend for: one is tested from the day on which it is registered.
-_REGISTERED = entry_points(group="policyc.backends").names
-TARGETS = tuple(name for name in ("haproxy", "nginx", "envoy") if name in _REGISTERED)
+from ..native_check import ProgramMissing, find_program
+from ..target import installed_targets
 
-_ARGUMENTS = {
-    "haproxy": ("-f", "haproxy.cfg"),
-    # Started by root, its workers would be another user, who cannot enter a tester's folders.
-    "nginx": (
-        *("-p", "{folder}/", "-c", "{folder}/nginx.conf"),
-        *("-g", "daemon off;" + (" user root;" if os.geteuid() == 0 else "")),
-    ),
-    # Else it keeps what it logs for ten seconds.
-    "envoy": (
-        *("-c", "envoy.json", "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"),
-        *("--file-flush-interval-msec", "50"),
-    ),
-}
 _START_TIMEOUT = 20
 _STOP_TIMEOUT = 5
 
@@ -47,29 +31,32 @@ class DidNotStart(Exception):
     """A proxy ended or did not open its ports. The message holds its log."""
 
 
-def program(target: str) -> str:
-    """The path of a proxy's program: on PATH, in the system's folders, or beside this Python, where wheels put it.
+def runnable() -> tuple[str, ...]:
+    """The installed targets whose output runs on this kind of machine, whether or not their programs are here."""
+    return tuple(name for name, target in installed_targets().items() if target.foreground)
 
-    Raises Missing.
-    """
-    folders = [os.environ.get("PATH", os.defpath), os.path.dirname(sys.executable), "/usr/local/sbin", "/usr/sbin"]
-    found = shutil.which(target, path=os.pathsep.join(folders))
-    if found is None:
-        raise Missing(f"{target} is not installed on this machine")
-    return found
+
+def program(target: str) -> str:
+    """The path of a target's program. Raises Missing."""
+    try:
+        return find_program(installed_targets()[target].foreground[0])
+    except ProgramMissing as missing:
+        raise Missing(f"{target} is not installed on this machine") from missing
 
 
 def version(file: str) -> str:
     """The version of a proxy's program as it says itself: ``2.6.12``. Raises Missing where it says none."""
-    flag = "--version" if Path(file).name.startswith("envoy") else "-v"
-    try:
-        done = subprocess.run([file, flag], capture_output=True, text=True, timeout=20, check=False)
-    except OSError as error:
-        raise Missing(f"{file} cannot be run: {error}") from error
-    found = re.search(r"[/ ](\d+\.\d+\.\d+)", done.stdout + done.stderr)
-    if found is None:
-        raise Missing(f"{file} does not say its version")
-    return found[1]
+    for flag in ("-v", "--version"):
+        try:
+            done = subprocess.run(  # noqa: S603  # the program that the caller names
+                [file, flag], capture_output=True, text=True, timeout=20, check=False
+            )
+        except OSError as error:
+            raise Missing(f"{file} cannot be run: {error}") from error
+        found = re.search(r"[/ ](\d+\.\d+\.\d+)", done.stdout + done.stderr)
+        if found:
+            return found[1]
+    raise Missing(f"{file} does not say its version")
 
 
 class Proxy:
@@ -107,9 +94,11 @@ class Proxy:
 
         Not from a thread that ends before the proxy shall: Envoy asks Linux for a SIGTERM then (PR_SET_PDEATHSIG).
         """
-        arguments = [word.replace("{folder}", str(self.folder)) for word in _ARGUMENTS[self.target]]
+        command = installed_targets()[self.target].foreground
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        arguments = [word.replace("{folder}", str(self.folder)).replace("{user}", user) for word in command[1:]]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # it is read after the proxy's end
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  # the target's own program, without a shell
             [self.file or program(self.target), *arguments],
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
