@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from loopback.proxy import TARGETS
 from policyc.compiler.diagnostics import Severity
 from policyc.compiler.features import Feature, version_key
 from policyc.compiler.target import installed_targets
 
+from ..live.supported import TARGETS
 from . import capability
 from .laboratory import Laboratory
 from .proxies import Chosen
