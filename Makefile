@@ -23,7 +23,7 @@ fuzz: $(READY) proxies
 	POLICYC_FUZZ_POLICIES=$(POLICIES) POLICYC_FUZZ_REQUESTS=$(REQUESTS) POLICYC_FUZZ_SEED=$(SEED) \
 		$(VENV)/bin/pytest -q -n 2 -rP tests/fuzz
 POLICIES := 40
-REQUESTS := 300
+REQUESTS := 100
 SEED     := 1
 
 check: format lint types

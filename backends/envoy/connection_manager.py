@@ -8,8 +8,8 @@ from .filters import PEER, filters, lowering_host, on_route
 from .messages import Json, extension, header, literal, metadata, milliseconds
 from .model import (
     CONNECTION_HEADER,
+    FILTERS_HEADER,
     FORWARDED_FOR_HEADER,
-    INTERNAL_HEADERS,
     PEER_HEADER,
     SOURCE_HEADER,
     UPGRADE_HEADER,
@@ -35,6 +35,9 @@ def connection_manager(http: Http, *, secure: bool) -> Json:
     if http.custom_methods:
         http1["allow_custom_methods"] = True
     optional: Json = {}
+    if _upgrades(http):
+        # Not for routes alone: a rule that refuses such a request has a route of another kind.
+        optional["upgrade_configs"] = [{"upgrade_type": "websocket"}]
     if log := access_log.of_requests(http):
         optional["access_log"] = log
     return extension(
@@ -102,18 +105,26 @@ def _early_mutation(http: Http) -> Json:
     if http.trusted:
         # Without `use_remote_address` Envoy would believe these.
         unwanted += "|x-envoy-.*|x-forwarded-proto"
-    noted = {UPGRADE_HEADER: "%REQ(upgrade)%"}
-    noted[PEER_HEADER if http.trusted else SOURCE_HEADER] = PEER
-    if any(isinstance(host.end, Forward) and host.end.upgrades for host in http.hosts):
-        noted[CONNECTION_HEADER] = "%REQ(connection)%"
     return extension(
         "envoy.http.early_header_mutation.header_mutation",
         "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
         mutations=[
             {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": unwanted}}}},
-            *({"append": header(name, value)} for name, value in sorted(noted.items())),
+            *({"append": header(name, value)} for name, value in sorted(_noted(http).items())),
         ],
     )
+
+
+def _noted(http: Http) -> dict[str, str]:
+    """Our own headers that a request gets when it is read."""
+    out = {UPGRADE_HEADER: "%REQ(upgrade)%", PEER_HEADER if http.trusted else SOURCE_HEADER: PEER}
+    if _upgrades(http):
+        out[CONNECTION_HEADER] = "%REQ(connection)%"
+    return out
+
+
+def _upgrades(http: Http) -> bool:
+    return any(isinstance(host.end, Forward) and host.end.upgrades for host in http.hosts)
 
 
 def _local_replies() -> Json:
@@ -153,7 +164,9 @@ def _routes(http: Http, *, secure: bool) -> Json:
         out["request_headers_to_add"] = [header("X-Forwarded-Proto", "https")]
         if not http.trusted:
             out["request_headers_to_add"] += [header("X-Forwarded-For", PEER)]
-        removed = ["forwarded", "x-forwarded-port", "x-envoy-external-address", *INTERNAL_HEADERS]
+        removed = ["forwarded", "x-forwarded-port", "x-envoy-external-address", *sorted(_noted(http))]
+        removed += [FORWARDED_FOR_HEADER] if http.trusted else []
+        removed += [SOURCE_HEADER, FILTERS_HEADER] if http.rerouted else []
         if http.subject_header:
             # Removed first, and added where there is a certificate.
             out["request_headers_to_add"] += [header(http.subject_header, "%DOWNSTREAM_PEER_SUBJECT%")]
@@ -283,7 +296,6 @@ def _forward(forward: Forward, http: Http) -> Json:
         # Here, since what all routes have in common takes our own headers away before it adds any.
         added.append(header("X-Forwarded-For", f"%REQ({FORWARDED_FOR_HEADER}?{PEER_HEADER})%"))
     if forward.upgrades:
-        route["upgrade_configs"] = [{"upgrade_type": "websocket"}]
         # In these words, however the visitor put it; other requests have neither header by now.
         added += [
             header("Upgrade", "websocket", "OVERWRITE_IF_EXISTS"),

@@ -14,16 +14,11 @@ SOURCE_HEADER = "policyc_source"
 """The visitor's address: the peer, or what its X-Forwarded-For says where the peer is trusted."""
 UPGRADE_HEADER = "policyc_upgrade"
 CONNECTION_HEADER = "policyc_connection"
+"""Upgrade and Connection as sent, which Envoy keeps from rules."""
 FORWARDED_FOR_HEADER = "policyc_for"
+"""The X-Forwarded-For of a trusted peer, and the peer."""
 FILTERS_HEADER = "policyc_filters"
-INTERNAL_HEADERS = (
-    PEER_HEADER,
-    SOURCE_HEADER,
-    UPGRADE_HEADER,
-    CONNECTION_HEADER,
-    FORWARDED_FOR_HEADER,
-    FILTERS_HEADER,
-)
+"""The filters of a route, where it is chosen when it is settled which of them run: see `Http.rerouted`."""
 
 
 # --- tests ----------------------------------------------------------------------------------------------------

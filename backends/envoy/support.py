@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from ...compiler.features import Feature, Support, complete, emulated, impossible, native, planned, version_key
+from ...compiler.features import Feature, Support, complete, emulated, impossible, native, version_key
 from ...schemas.target import TargetSettings, Version
 
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/+@-]*$", max_length=1000)]
@@ -120,7 +120,9 @@ _SUPPORT = complete(
         Feature.CLIENT_AUTH: native(),
         Feature.SCAN: impossible("Envoy has no threat engine"),
         Feature.EXTRA_METHODS: native(),
-        Feature.WEBSOCKET: native(),
+        Feature.WEBSOCKET: native(
+            reason="an `Upgrade: h2c` is no refusal here: Envoy's parser takes it away, and the request goes on"
+        ),
         Feature.ENCODED_SLASH: native(),
         Feature.ENCODED_RESERVED: native(),
         Feature.PATH_PARAMS: native(),

@@ -90,7 +90,7 @@ def loops(expression: str) -> int:
 
     One does not count that ends where something else begins, nor the last one, behind which nothing can fail.
     """
-    return max(_competing(atoms) for atoms in _parsed(expression))
+    return max(_competing(atoms) for one in _alternatives(expression) for atoms in _parsed(one))
 
 
 def _parsed(expression: str) -> list[list[_Atom]]:
@@ -102,8 +102,8 @@ def _parsed(expression: str) -> list[list[_Atom]]:
             stack.append([[]])
         elif token["close"]:
             # What stands beside a group is not looked at.
-            atoms = [_Atom(_EVERY, optional=True), *max(stack.pop(), key=_competing), _Atom(_EVERY, optional=True)]
-            stack[-1][-1] += atoms
+            slowest = max(stack.pop(), key=lambda inside: sum(atom.loop for atom in inside))
+            stack[-1][-1] += [_Atom(_EVERY, optional=True), *slowest, _Atom(_EVERY, optional=True)]
         elif token["or"]:
             stack[-1].append([])
         elif token["one"]:
@@ -124,13 +124,21 @@ def _bytes_of(atom: str) -> frozenset[int]:
 def _competing(atoms: Sequence[_Atom]) -> int:
     count = 0
     for index, atom in enumerate(atoms):
-        behind: frozenset[int] = frozenset()
-        for other in atoms[index + 1 :]:
-            behind |= other.takes
-            if not other.optional:
-                break
-        count += atom.loop and not atom.takes.isdisjoint(behind)
+        behind = _beside(atoms[index + 1 :])
+        # Where it can begin at many places of what it takes, it is gone through from each of them.
+        again = count > 0 and not atom.takes.isdisjoint(_beside(atoms[:index][::-1]))
+        count += atom.loop and (not atom.takes.isdisjoint(behind) or (bool(behind) and again))
     return count
+
+
+def _beside(atoms: Sequence[_Atom]) -> frozenset[int]:
+    """What the first of these atoms can take: those up to one that must be there."""
+    found: frozenset[int] = frozenset()
+    for atom in atoms:
+        found |= atom.takes
+        if not atom.optional:
+            break
+    return found
 
 
 # --- headers --------------------------------------------------------------------------------------------------

@@ -43,8 +43,8 @@ from .support import Settings
 SOCKET_LIMIT = 90
 """Bytes of a Unix socket's path: 107 (sun_path in unix(7)), less what HAProxy appends while it binds."""
 
-_HEAD = 16_384
-"""HAProxy's own buffer, which is also what bounds a request's head."""
+_BUFFER, _RESERVE = 16_384, 1_024
+"""HAProxy's own buffer, and what it keeps free in it. The rest is what a request's head may have."""
 
 Names = Mapping[str, str]
 """Site → what tells its rules from other sites': their lists, and options that differ from the usual."""
@@ -318,7 +318,7 @@ def _pairs(sites: Iterable[Site]) -> Iterator[KeyPair]:
 def _buffer(inspections: Iterable[Inspection]) -> int | None:
     """For a whole body beside the largest head."""
     sizes = [body.size for one in inspections for body in one.bodies if body.whole]
-    return _HEAD + -(-max(sizes) // 1024) * 1024 + 1024 if sizes else None
+    return _BUFFER + -(-max(sizes) // 1024) * 1024 + _RESERVE if sizes else None
 
 
 def lower(plan: Plan, settings: Settings) -> Configuration:
@@ -336,6 +336,7 @@ def lower(plan: Plan, settings: Settings) -> Configuration:
         version=settings.version,
         log=settings.access_log,
         buffer=_buffer(inspections),
+        head=_BUFFER - _RESERVE,
         inspections=tuple(inspections),
         frontends=tuple(_frontend(one, tcp.get(one.name), rules) for one in https),
         redirects=tuple(_redirect(one) for one in plan.listeners if one.redirect_http),

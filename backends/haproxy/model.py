@@ -194,8 +194,8 @@ class RouteTo:
 class Frontend:
     """A listener's sockets for HTTP over TLS. `marked`: its TCP part connects, with a PROXY header in front.
 
-    `peer`: what holds, by the ACLs of `trusted`, where the address looked at is a trusted proxy's; `trusting`: and where
-    there is another one before it.
+    `peer`: what holds, by the ACLs of `trusted`, where the address looked at is a trusted proxy's; `trusting`: where
+    there is another one before it as well.
     """
 
     path: Path
@@ -334,11 +334,16 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """All of it. `buffer`: bytes that HAProxy must be able to hold of one message, None for its default."""
+    """All of it.
+
+    `buffer`: bytes that HAProxy must be able to hold of one message, None for its default. `head`: the longest target,
+    and the longest headers.
+    """
 
     version: str
     log: str
     buffer: int | None
+    head: int
     inspections: tuple[Inspection, ...]
     frontends: tuple[Frontend, ...]
     redirects: tuple[RedirectFrontend, ...]

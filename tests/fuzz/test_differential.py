@@ -195,7 +195,8 @@ def test_targets_decide_as_the_reference(
                 if difference:
                     differences.append(f"{edge.target} {version} {ask}: {outcome}: {difference}")
     print(f"policy {number} on {[edge.target for edge in running]}: {dict(decisions)}")
-    assert differences == [], f"{len(differences)} differences under\n{json.dumps(scene.policy, indent=1)}"
+    told = "\n".join(differences)
+    assert not differences, f"{len(differences)} differences:\n{told}\nunder {json.dumps(scene.policy)}"
 
 
 _UNSUPPORTED = re.compile(r"^error\[(unsupported-|haproxy-|nginx-|envoy-)[a-z0-9-]+\]", re.MULTILINE)

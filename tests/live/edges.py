@@ -17,6 +17,7 @@ from loopback.relocate import Relocated, relocate
 from loopback.visitor import Answer, Door, Refused
 
 from .supported import VERSIONS
+from .supported import able as able
 
 Policy = Mapping[str, Any]
 STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"

@@ -12,8 +12,13 @@ VERSIONS = {"haproxy": "2.6", "nginx": "1.22", "envoy": "1.40"}
 
 def skip_without(target: str, *features: Feature) -> None:
     """Skip a test of what this target does not claim to do."""
-    found = installed_targets()[target]
-    table = found.support(found.settings_model().model_validate({"version": VERSIONS[target]}))
-    lacking = [feature.id for feature in features if not table[feature].honoured_by(VERSIONS[target])]
+    lacking = [feature.id for feature in features if not able(target, feature)]
     if lacking:
         pytest.skip(f"{target} {VERSIONS[target]} has no {', '.join(lacking)}")
+
+
+def able(target: str, *features: Feature) -> bool:
+    """Whether a target claims all of these features."""
+    found = installed_targets()[target]
+    table = found.support(found.settings_model().model_validate({"version": VERSIONS[target]}))
+    return all(table[feature].honoured_by(VERSIONS[target]) for feature in features)

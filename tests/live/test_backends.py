@@ -18,7 +18,8 @@ from policyc.compiler.features import Feature
 
 from .asks import VERSIONS, Ask, Version, assert_passed
 from .conftest import Certificates, Scene
-from .edges import Edge, Outcome, able
+from .edges import Edge, Outcome
+from .supported import able
 
 NAME = "server.internal"
 FAILED = {502, 503}

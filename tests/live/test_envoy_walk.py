@@ -227,7 +227,7 @@ def test_what_is_logged_of_requests(edge: Edge, plan: Plan) -> None:
         rule = decision.allowed_by if isinstance(decision, Forwarded) else decision.rule
         labels = [action.label for _, action in decision.working if isinstance(action, LogLabel)]
         line = lines[number]
-        got = line["rule"] or "", line["labels"] or [], line["listener"]
+        got: tuple[Any, ...] = (line["rule"] or "", line["labels"] or [], line["listener"])
         if got != (rule.id if rule else "", labels, ask.listener):
             wrong.append((ask, got, rule, labels))
         if isinstance(decision, Forwarded) and line["source"] != str(decision.source):

@@ -13,7 +13,8 @@ from policyc.compiler.plan import Plan
 
 from .asks import VERSIONS, Ask, Version, assert_decided
 from .conftest import Certificates, Scene, edge_of
-from .edges import Edge, Edges, able
+from .edges import Edge, Edges
+from .supported import skip_without
 from .test_reference import decided, plan_of, status
 
 BACKENDS = ("main", "api", "api-v2", "files", "tilde", "host")
@@ -56,8 +57,7 @@ def scene(certificates: Certificates) -> Scene:
 @pytest.fixture(scope="module", params=TARGETS)
 def edge(request: pytest.FixtureRequest, edges: Edges, proxy_program: Callable[[str], str]) -> Edge:
     """The targets that can do it."""
-    if not able(request.param, Feature.ROUTES):
-        pytest.skip(f"{request.param} does not claim routes yet")
+    skip_without(str(request.param), Feature.ROUTES)
     return edge_of(edges, str(request.param), proxy_program)
 
 

@@ -129,13 +129,22 @@ REFUSED = {
 @pytest.mark.parametrize("host", [SOCKETS, PLAIN])
 def test_other_upgrades_are_refused(edge: Edge, host: str, name: str) -> None:
     outcome, _ = talk(edge, request("/chat", host, "GET", *REFUSED[name]), host)
+    if (edge.target, name) == ("envoy", "h2c"):
+        # Envoy's parser takes these headers away: an ordinary request goes on, as RFC 9110, 7.8 lets a server do.
+        assert outcome.status == 200, str(outcome)
+        assert [seen.values(one) for seen in outcome.arrived for one in ("upgrade", "http2-settings")] == [[], []]
+        return
     assert_refused(outcome, 400)
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "PUT"])
 def test_other_methods_are_refused(edge: Edge, method: str) -> None:
     outcome, _ = talk(edge, request("/chat", SOCKETS, method, *handshake(), body=b"x" if method == "POST" else b""))
-    assert_refused(outcome, 400)
+    if edge.target == "haproxy" and method == "POST":
+        # Its parser takes the Upgrade of a message with a body away before any rule sees it: an ordinary request.
+        assert [seen.values("upgrade") for seen in outcome.arrived] == [[]]
+    else:
+        assert_refused(outcome, 400)
 
 
 def test_http_1_0_is_refused(edge: Edge) -> None:
