@@ -398,7 +398,7 @@ def chain_with_crl(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 def too_many_locations(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     """
     ## What it does
-    The requests of a site can differ behind its rules in more than 256 ways: by backend, by the sets of headers that
+    The requests of a site can differ behind its rules in more than 512 ways: by backend, by the sets of headers that
     rules remove or set under a condition, and by the limit of their bodies. Each set of headers doubles the number.
 
     ## Why it is bad
