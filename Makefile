@@ -1,6 +1,7 @@
 # make demo    the case that policyc exists for, on this machine, with real proxies
 # make test    everything that a change must pass: format, lint, types, tests
-# Both set up what they need first, once; a second run is quick.
+# make docs    docs/rules anew from the rules' own pages
+# All set up what they need first, once; a second run is quick.
 
 VENV   := .venv
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -9,7 +10,7 @@ READY  := $(VENV)/.ready
 PIP    := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input -qq
 STREAM := /usr/lib/nginx/modules/ngx_stream_module.so
 
-.PHONY: demo test fuzz check format lint types proxies clean
+.PHONY: demo test docs fuzz check format lint types proxies clean
 .NOTPARALLEL:
 
 demo: $(READY) proxies
@@ -27,6 +28,9 @@ REQUESTS := 100
 SEED     := 1
 
 check: format lint types
+
+docs: $(READY)
+	$(VENV)/bin/python -m tests.lint.pages
 
 format: $(READY)
 	$(VENV)/bin/ruff format --check -q

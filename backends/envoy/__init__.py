@@ -20,6 +20,11 @@ class EnvoyTarget(Target["Settings"]):
 
     name = "envoy"
     title = "Envoy"
+    # Without an interval it keeps what it logs for ten seconds.
+    foreground = (
+        *("envoy", "-c", "envoy.json", "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"),
+        *("--file-flush-interval-msec", "50"),
+    )
 
     def settings_model(self) -> type[Settings]:
         """Version, and where the machine keeps its trust store."""

@@ -20,6 +20,7 @@ class HaproxyTarget(Target["Settings"]):
 
     name = "haproxy"
     title = "HAProxy"
+    foreground = ("haproxy", "-f", "haproxy.cfg")
 
     def settings_model(self) -> type[Settings]:
         """Version, and where things lie on its machine."""

@@ -20,6 +20,8 @@ class NginxTarget(Target["Settings"]):
 
     name = "nginx"
     title = "nginx"
+    # Started by root, its workers would be another user, who cannot enter everybody's folders.
+    foreground = ("nginx", "-p", "{folder}/", "-c", "{folder}/nginx.conf", "-g", "daemon off; user {user};")
 
     def settings_model(self) -> type[Settings]:
         from .support import Settings

@@ -14,8 +14,8 @@ def command(
 ) -> None:
     """Print a rule's page; without a name, all rules."""
     from ..lint import common_rules, every_rule
+    from ..spelling import nearest
     from ..target import installed_targets
-    from ..validate import nearest
     from . import session
 
     known = common_rules()

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import pki
 from policyc.backends.haproxy.expressions import element_loops, elements, loops
+from policyc.compiler.loopback import pki
 from policyc.compiler.pipeline import examine, load
 from policyc.compiler.regex import element_expression, path_expression
 from policyc.compiler.target import installed_targets

@@ -17,7 +17,6 @@ from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from loopback.pki import authority, leaf, revocation_list, write
 from policyc.compiler import normal_form
 from policyc.compiler import plan as plan_module
 from policyc.compiler.cli import app
@@ -25,6 +24,7 @@ from policyc.compiler.diagnostics import Diagnostic, Severity
 from policyc.compiler.diagnostics import Path as DocumentPath
 from policyc.compiler.features import Feature, Support
 from policyc.compiler.lint.support import rule_id
+from policyc.compiler.loopback.pki import authority, leaf, revocation_list, write
 from policyc.compiler.pipeline import Loaded, compile_for, examine, has_errors, load
 from policyc.compiler.plan import Plan
 from policyc.compiler.target import Target, installed_targets
@@ -167,7 +167,7 @@ CHANGES: dict[Feature, tuple[Patch, Patch]] = {
     Feature.MATCH_SOURCE: (rules({"when": {**BELOW, **FROM}, "deny": 403}), rules({"when": BELOW, "deny": 403})),
     Feature.MATCH_HOST: when(host=["shop.example.com"]),
     Feature.ALLOW: (
-        rules({"when": {"path": {"prefix": "/below/open"}}, "allow": True}, {"when": BELOW, "deny": 403}),
+        rules({"when": FROM, "allow": True}, {"when": BELOW, "deny": 403}),
         rules({"when": BELOW, "deny": 403}),
     ),
     Feature.DENY: act(name="from-inside-only", unless=FROM, deny=404),
@@ -340,6 +340,7 @@ DONE_ELSEWHERE = {
     "done by the proxy in front; the firewall inspects the inner leg",
     "every spelling passes",
     "every method passes",
+    "the leaf that the firewall holds is the only one that it lets through; see `pin-excludes-certificate`",
     "inspected since 9.0, with ECDHE; the server offers it or not",
     "stricter: the firewall compares the server's leaf with the imported one byte for byte [KB], and looks at neither "
     "issuer nor name; visitors verify what they are shown, which is that same leaf",
@@ -554,6 +555,7 @@ DESCRIBES: dict[str, dict[str, str]] = {
     "": {
         "Backend.name": "a name to show; outputs name upstreams",
         "Backend.server_name": "what it means for one name is in Upstream.server_name",
+        "BackendTls.chains": "what servers are known to present, as a transparent target imports it",
         "BackendTls.leaves": "what servers are known to present: lint compares it",
         **dict.fromkeys(
             (f"Certificate.{name}" for name in ("common_name", "dns_names", "public_key", "sha256", "subject")),
@@ -587,7 +589,6 @@ DESCRIBES: dict[str, dict[str, str]] = {
     "nginx-old": {"QueryMatcher.expression": "for other engines"},
     "nginx-new": {"QueryMatcher.expression": "for other engines"},
     "panos-edge": {
-        "Backend.tls": "the firewall makes no TLS of its own; lint compares `leaves`",
         "HostGroup.hostnames": "Site.hostnames, divided by upstream",
         "PathMatcher.expression": "URL categories are made of kind and text",
         "TrustAnchors.name": "the firewall compares leaves, and trusts no CA",
@@ -597,21 +598,19 @@ DESCRIBES: dict[str, dict[str, str]] = {
     "panos-behind_proxy": {
         **dict.fromkeys(
             (
-                "HostGroup.hostnames",
                 "Hostname.name",
                 "Listener.binds",
                 "Listener.name",
                 "Listener.protocols",
                 "Listener.sites",
                 "Plan.listeners",
-                "Site.name",
+                "Site.hostnames",
                 "Site.rule_lists",
             ),
             "the visitors' side is the proxy's",
         ),
         "TrustAnchors.name": "the firewall compares leaves, and trusts no CA",
         "Upstream.id": "there are no upstreams",
-        "Upstream.server_name": "the proxy's own SNI goes through",
     },
 }
 """Fields that describe and do not instruct, of every target and of one. Places in the policy (`path`) are such, too."""

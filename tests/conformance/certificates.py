@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 from cryptography.hazmat.primitives.hashes import SHA256
-from loopback import pki
+from policyc.compiler.loopback import pki
 
 _RECIPES = Path(__file__).with_name("pki.yaml")
 

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from loopback.origin import Origin, Seen
 from policyc.compiler.lint.support import rule_id
+from policyc.compiler.loopback.origin import Origin, Seen
 from policyc.compiler.plan import Plan, Site
 from policyc.compiler.target import installed_targets
 

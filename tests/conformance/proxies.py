@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loopback.proxy import TARGETS, Missing, program, version
+from policyc.compiler.loopback.proxy import Missing, program, version
 
 from ..live.edges import STREAM_MODULE
+from ..live.supported import TARGETS
 
 _DEFAULTS = {"haproxy": "2.6", "nginx": "1.22", "envoy": "1.40"}
 

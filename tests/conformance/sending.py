@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from loopback import proxy_protocol
-from loopback.origin import Connection, Origin, Seen
-from loopback.visitor import Answer, Door, Refused, Visitor
+from policyc.compiler.loopback import proxy_protocol
+from policyc.compiler.loopback.origin import Connection, Origin, Seen
+from policyc.compiler.loopback.visitor import Answer, Door, Refused, Visitor
 
 from ..live import http2
 from ..live.edges import Edge, every_origin
@@ -29,6 +29,7 @@ _TLS = {
     "1.2": ssl.TLSVersion.TLSv1_2,
     "1.3": ssl.TLSVersion.TLSv1_3,
 }
+_SHORTEST_CUT = 1000
 _GARBAGE = b"PROXY TCP4 nobody 192.0.2.1 1 2\r\n"
 
 
@@ -197,7 +198,7 @@ def _proxy_header(ask: Ask) -> bytes:
 class LogReader:
     """The lines of an edge's access log from now on."""
 
-    _PATIENCE = 2.0
+    _PATIENCE = 2.0  # seconds
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
@@ -208,7 +209,8 @@ class LogReader:
         """The lines about a request target; waits a moment for the first."""
         end = time.monotonic() + self._PATIENCE
         while True:
-            found = [line for line in self._read() if line.get("target") == target]
+            # A target may cut a long one short.
+            found = [line for line in self._read() if str(line.get("target")).startswith(target[:_SHORTEST_CUT])]
             if found or time.monotonic() > end:
                 return found
             time.sleep(0.05)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback.proxy import TARGETS
+from policyc.compiler.features import version_key
 
 from ..live.edges import run_policyc
+from ..live.supported import TARGETS
 from . import running
 from .certificates import Certificates, make
 from .laboratory import Laboratory
@@ -64,11 +65,20 @@ class TopicFile(pytest.File):
             for case in cases:
                 if judge == REFERENCE and not case.has_reading:
                     continue
-                if case.finding and EVERY not in case.finding and judge not in case.finding:
+                if case.finding and not self._tells(case, judge):
                     continue
                 for version in case.over if case.steps else case.over[:1]:
                     name = f"{judge} {version} {case.name}"
                     yield CaseItem.from_parent(self, name=name, case=case, judge=judge, version=version)
+
+    def _tells(self, case: Case, target: str) -> bool:
+        """Whether a target, in this version, must tell the finding that a case is about."""
+        return EVERY in case.finding or (target in case.finding and self.concerns(case, target))
+
+    def concerns(self, case: Case, target: str) -> bool:
+        """Whether a target's version is one of those that a case's `finding` or `differs` is about."""
+        below = case.below.get(target)
+        return below is None or version_key(chosen_of(self.config)[target].version) < version_key(below)
 
     @property
     def laboratory(self) -> Laboratory:
@@ -147,11 +157,16 @@ class CaseItem(pytest.Item):
                 {*reasons, *(self.case.finding[key] for key in {EVERY, self.judge} & self.case.finding.keys())}
             )
             return
-        self._tell("passed")
+        differs = self.judge in self.case.differs and self.file.concerns(self.case, self.judge)
+        self._tell("differs" if differs else "passed")
         error = laboratory.edges.failed.get(self.judge)
         if error is not None:
             raise Wrong(f"{type(error).__name__}: {error}")
-        self._raise(running.run_case(laboratory, self.judge, self.case, self.version))
+        wrong = running.run_case(laboratory, self.judge, self.case, self.version)
+        if not differs:
+            self._raise(wrong)
+        elif not wrong:
+            raise Wrong(f"{self.judge} does this right: take `differs` away from the case")
 
     def _raise(self, wrong: Sequence[str]) -> None:
         if wrong:

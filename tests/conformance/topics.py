@@ -83,6 +83,8 @@ class Expect(Data):
     """Of a redirect from plain HTTP, ``{port}`` is the listener's and ``{target}`` what was asked for."""
     backend: str | None = None
     """Whose origin must get it. Default: the one that the reference says."""
+    heard: bool = False
+    """With `failed`: the backend got other requests before, so that only this one must not have reached it."""
     arrives: Arrival = Arrival()
     answer: Answered = Answered()
     log: dict[str, Any] = {}
@@ -109,7 +111,11 @@ class Expect(Data):
 
 
 def _filled(value: Any) -> Any:
-    """``{ab*3}`` stands for ``ababab``."""
+    """``{ab*3}`` stands for ``ababab``, in values however deep."""
+    if isinstance(value, dict):
+        return {key: _filled(inner) for key, inner in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_filled(inner) for inner in cast("list[Any]", value)]
     if not isinstance(value, str):
         return value
     return re.sub(r"\{(.+?)\*(\d+)\}", lambda found: found[1] * int(found[2]), value)
@@ -200,6 +206,10 @@ class Group(Data):
     """One case of several requests, in order."""
     finding: dict[str, str] = {}
     """Target → its own lint rule that refuses `sites`; `every`: a rule that refuses them whatever the target."""
+    below: dict[str, str] = {}
+    """Target → the version from which on `finding` is not told, or `differs` does not hold, any more."""
+    differs: dict[str, str] = {}
+    """Target → what it does otherwise, a bug that is known: the cases must fail there, and the report says so."""
     sites: list[str] = []
     """The sites that it is about, where the SNI and the host do not say so."""
     why: str = ""
@@ -247,6 +257,8 @@ class Case:
     steps: tuple[Ask, ...]
     finding: Mapping[str, str]
     sites: tuple[str, ...]
+    below: Mapping[str, str]
+    differs: Mapping[str, str]
 
     @property
     def has_reading(self) -> bool:
@@ -266,7 +278,7 @@ def read(file: Path) -> tuple[Topic, tuple[Case, ...]]:
     """A topic and its cases. Raises BadTopic."""
     try:
         values = yaml.safe_load(file.read_text())
-        topic = Topic.model_validate({**values, "policy": whole_policy(values["policy"], values["origins"])})
+        topic = Topic.model_validate({**values, "policy": whole_policy(_filled(values["policy"]), values["origins"])})
         cases = tuple(_cases(file.stem, topic))
     except (ValidationError, ValueError, KeyError, yaml.YAMLError) as error:
         raise BadTopic(f"{file.name}: {error}") from error
@@ -332,7 +344,9 @@ def _cases(topic_name: str, topic: Topic) -> Iterator[Case]:
             raise ValueError(f"{group.name}: no asks")
         for name, steps in _numbered(named):
             over = tuple(version for version in group.over if version == "h1" or _in_http2(steps)) or ("h1",)
-            yield Case(topic_name, name, features, over, steps, group.finding, tuple(group.sites))
+            yield Case(
+                topic_name, name, features, over, steps, group.finding, tuple(group.sites), group.below, group.differs
+            )
 
 
 def _in_http2(steps: tuple[Ask, ...]) -> bool:

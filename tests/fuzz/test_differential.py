@@ -19,15 +19,15 @@ from typing import TypeVar
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from loopback.origin import Origin, Seen
-from loopback.proxy import TARGETS
 from policyc.compiler.decide import Decision, Forwarded, HandshakeRefused, Redirected, Refused
 from policyc.compiler.forwarding import answered, arriving
+from policyc.compiler.loopback.origin import Origin, Seen
 from policyc.compiler.plan import Plan
 
 from ..live.asks import VERSIONS, Ask, Version
 from ..live.conftest import Certificates, Scene, edge_of
 from ..live.edges import MALFORMED, BuildFailed, Edge, Edges, Outcome, every_origin, start_everywhere
+from ..live.supported import TARGETS
 from ..live.test_reference import decided, plan_of, request_of
 from . import policies, requests
 

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loopback.origin import Origin, Seen
-from loopback.proxy import TARGETS, DidNotStart, Missing, Proxy, program
-from loopback.relocate import Relocated, relocate
-from loopback.visitor import Answer, Door, Refused
+from policyc.compiler.loopback.origin import Origin, Seen
+from policyc.compiler.loopback.proxy import DidNotStart, Missing, Proxy, program
+from policyc.compiler.loopback.relocate import Relocated, relocate
+from policyc.compiler.loopback.visitor import Answer, Door, Refused
 
-from .supported import VERSIONS
-from .supported import able as able
+from .supported import TARGETS, VERSIONS
 
 Policy = Mapping[str, Any]
 STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"

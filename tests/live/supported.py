@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 from policyc.compiler.features import Feature
+from policyc.compiler.loopback.proxy import runnable
 from policyc.compiler.target import installed_targets
+
+TARGETS = runnable()
 
 VERSIONS = {"haproxy": "2.6", "nginx": "1.22", "envoy": "1.40"}
 """What is installed here, and what the edges of these tests are built for."""

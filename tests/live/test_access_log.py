@@ -8,15 +8,14 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from loopback import pki
-from loopback.origin import Origin
-from loopback.proxy import TARGETS
 from policyc.compiler.features import Feature
+from policyc.compiler.loopback import pki
+from policyc.compiler.loopback.origin import Origin
 
 from .asks import VERSIONS, Ask, Version
 from .conftest import Certificates, Scene, edge_of
 from .edges import Edge, Edges
-from .supported import skip_without
+from .supported import TARGETS, skip_without
 
 FEATURES = (Feature.ACCESS_LOG, Feature.LOG_LABEL, Feature.REDIRECT, Feature.RATE_LIMIT, Feature.LIMIT_BODY)
 

@@ -11,15 +11,14 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from loopback import pki
-from loopback.origin import Origin
-from loopback.proxy import TARGETS
 from policyc.compiler.features import Feature
+from policyc.compiler.loopback import pki
+from policyc.compiler.loopback.origin import Origin
 
 from .asks import VERSIONS, Ask, Version, assert_passed
 from .conftest import Certificates, Scene
 from .edges import Edge, Outcome
-from .supported import able
+from .supported import TARGETS, able
 
 NAME = "server.internal"
 FAILED = {502, 503}

@@ -8,17 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from loopback import pki
-from loopback.origin import Origin
-from loopback.proxy import TARGETS
-from loopback.visitor import TIMEOUT, Answer, Refused, ask, request
 from policyc.compiler.features import Feature
+from policyc.compiler.loopback import pki
+from policyc.compiler.loopback.origin import Origin
+from policyc.compiler.loopback.visitor import TIMEOUT, Answer, Refused, ask, request
 
 from . import http2
 from .asks import VERSIONS, Version, assert_refused
 from .conftest import Certificates, Scene, edge_of
 from .edges import Edge, Edges, Outcome
-from .supported import skip_without
+from .supported import TARGETS, skip_without
 
 REQUIRED, OTHER_NAME, OPTIONAL, REVOKING, OPEN = (
     f"{name}.example.com" for name in ("required", "other-name", "optional", "revoking", "open")

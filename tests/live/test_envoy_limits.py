@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from loopback import visitor
-from loopback.origin import Origin
+from policyc.compiler.loopback import visitor
+from policyc.compiler.loopback.origin import Origin
 
 from . import http2
 from .asks import Ask

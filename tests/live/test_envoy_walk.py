@@ -11,9 +11,9 @@ from itertools import product
 from typing import Any
 
 import pytest
-from loopback.origin import Origin
-from loopback.visitor import Answer
 from policyc.compiler.decide import Forwarded, Redirected, Refused
+from policyc.compiler.loopback.origin import Origin
+from policyc.compiler.loopback.visitor import Answer
 from policyc.compiler.plan import EditHeaders, LogLabel, Plan
 
 from .asks import VERSIONS, Ask, Version

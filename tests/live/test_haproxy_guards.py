@@ -9,15 +9,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from loopback import pki
-from loopback.origin import Origin, Seen
-from loopback.proxy import TARGETS
-from loopback.visitor import TIMEOUT, Answer, Visitor, ask, request
+from policyc.compiler.loopback import pki
+from policyc.compiler.loopback.origin import Origin, Seen
+from policyc.compiler.loopback.visitor import TIMEOUT, Answer, Visitor, ask, request
 
 from . import http2
 from .asks import VERSIONS, Ask, Version, assert_decided
 from .conftest import Certificates, edge_of
 from .edges import Edge, Outcome, Policy, start_each
+from .supported import TARGETS
 
 pytestmark = pytest.mark.skipif("haproxy" not in TARGETS, reason="policyc has no backend for HAProxy")
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from loopback.origin import Origin, Seen
-from loopback.proxy import TARGETS
 from policyc.compiler.features import Feature
+from policyc.compiler.loopback.origin import Origin, Seen
 
 from .asks import VERSIONS, Ask, Version
 from .conftest import Certificates, Scene, edge_of
 from .edges import Edge, Edges, Outcome
-from .supported import skip_without
+from .supported import TARGETS, skip_without
 
 HOST = "www.example.com"
 ODD = "50% of 'a' \"b\" $host ${host} %[src] %h %REQ(host)% \\ \\n \\x41 {x} ; , `id` #"

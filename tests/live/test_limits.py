@@ -6,17 +6,16 @@ import time
 from collections.abc import Callable
 
 import pytest
-from loopback import visitor
-from loopback.origin import Origin
-from loopback.proxy import TARGETS
-from loopback.visitor import Answer
 from policyc.compiler.features import Feature
+from policyc.compiler.loopback import visitor
+from policyc.compiler.loopback.origin import Origin
+from policyc.compiler.loopback.visitor import Answer
 
 from . import http2
 from .asks import VERSIONS, Ask, Version, assert_refused
 from .conftest import Certificates, Scene, edge_of
 from .edges import Edge, Edges, Outcome
-from .supported import skip_without
+from .supported import TARGETS, skip_without
 
 HOST = "www.example.com"
 KIB = 1024

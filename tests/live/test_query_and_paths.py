@@ -8,15 +8,14 @@ from itertools import product
 from typing import Any
 
 import pytest
-from loopback.origin import Origin
-from loopback.proxy import TARGETS
 from policyc.compiler.features import Feature
+from policyc.compiler.loopback.origin import Origin
 from policyc.compiler.plan import Plan
 
 from .asks import VERSIONS, Ask, Version, assert_decided
 from .conftest import Certificates, Scene
 from .edges import Edge
-from .supported import able, skip_without
+from .supported import TARGETS, able, skip_without
 from .test_reference import decided, plan_of, status
 
 OPTIONS = {

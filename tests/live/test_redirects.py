@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from loopback.origin import Origin
-from loopback.proxy import TARGETS
 from policyc.compiler.features import Feature
+from policyc.compiler.loopback.origin import Origin
 
 from .asks import VERSIONS, Ask, Version, assert_decided, assert_refused
 from .conftest import Certificates, Scene, edge_of
 from .edges import Edge, Edges
-from .supported import skip_without
+from .supported import TARGETS, skip_without
 
 HOST = "www.example.com"
 PLACES = [

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from loopback.origin import Origin
-from loopback.proxy import TARGETS
 from policyc.compiler.decide import Forwarded
 from policyc.compiler.features import Feature
+from policyc.compiler.loopback.origin import Origin
 from policyc.compiler.plan import Plan
 
 from .asks import VERSIONS, Ask, Version, assert_decided
 from .conftest import Certificates, Scene, edge_of
 from .edges import Edge, Edges
-from .supported import skip_without
+from .supported import TARGETS, skip_without
 from .test_reference import decided, plan_of, status
 
 BACKENDS = ("main", "api", "api-v2", "files", "tilde", "host")

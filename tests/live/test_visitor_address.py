@@ -7,18 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
-from loopback import pki
-from loopback.origin import Origin
-from loopback.proxy import TARGETS
-from loopback.proxy_protocol import version_1, version_2
-from loopback.visitor import Answer, Refused, ask, request
 from policyc.compiler.features import Feature
+from policyc.compiler.loopback import pki
+from policyc.compiler.loopback.origin import Origin
+from policyc.compiler.loopback.proxy_protocol import version_1, version_2
+from policyc.compiler.loopback.visitor import Answer, Refused, ask, request
 
 from . import http2
 from .asks import VERSIONS, Version, assert_refused
 from .conftest import Certificates, Scene, edge_of
 from .edges import Edge, Edges, Outcome
-from .supported import skip_without
+from .supported import TARGETS, skip_without
 
 HOST, PASSED = "www.example.com", "passed.example.com"
 TRUSTED = ["127.0.0.2", "10.0.0.0/8", "2001:db8:1::/48"]

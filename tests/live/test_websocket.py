@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from loopback.origin import Origin
-from loopback.proxy import TARGETS
-from loopback.visitor import Answer, Refused, Visitor, request
 from policyc.compiler.features import Feature
+from policyc.compiler.loopback.origin import Origin
+from policyc.compiler.loopback.visitor import Answer, Refused, Visitor, request
 
 from .asks import Ask, assert_passed, assert_refused
 from .conftest import Certificates, Scene, edge_of
 from .edges import MALFORMED, Edge, Edges, Outcome
-from .supported import skip_without
+from .supported import TARGETS, skip_without
 
 SOCKETS, PLAIN = "sockets.example.com", "plain.example.com"
 KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, 1.3
