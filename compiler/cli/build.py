@@ -13,6 +13,9 @@ import typer
 from .lint import Form
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..output_folder import Output
     from ..pipeline import Loaded
     from .session import Targets
 
@@ -52,7 +55,7 @@ def command(
 
     5: with --check something would change, with --against too much.
     """
-    from ..output_folder import CannotWrite, assemble, changes, write
+    from ..output_folder import CannotWrite, assemble, write, writing
     from ..pipeline import compile_for, examine, load, settings_for
     from . import session
 
@@ -81,23 +84,33 @@ def command(
             )
             for name in chosen
         }
-        for name, result in outputs.items():
-            folder = os.path.join(output, name)
-            if check:
-                lines = changes(folder, result)
-                changed = changed or bool(lines)
-                for line in lines:
-                    print(f"{line[:2]}{os.path.join(folder, line[2:])}")
-                continue
-            write(folder, result)
-            print(f"policyc: wrote {folder}", file=sys.stderr)
-            for path in result.missing_keys:
-                print(f"policyc: put the private key at {os.path.join(folder, path)}", file=sys.stderr)
+        if check:
+            changed = _say_changes(output, outputs)
+        else:
+            with writing(output):
+                for name, result in outputs.items():
+                    folder = os.path.join(output, name)
+                    write(folder, result)
+                    print(f"policyc: wrote {folder}", file=sys.stderr)
+                    for path in result.missing_keys:
+                        print(f"policyc: put the private key at {os.path.join(folder, path)}", file=sys.stderr)
     except CannotWrite as error:
         print(f"policyc: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     if changed:
         raise typer.Exit(5)
+
+
+def _say_changes(output: str, outputs: Mapping[str, Output]) -> bool:
+    """Prints what writing would change, a line a file. Whether there is any."""
+    from ..output_folder import changes
+
+    changed = False
+    for name, result in outputs.items():
+        for line in changes(os.path.join(output, name), result):
+            changed = True
+            print(f"{line[:2]}{os.path.join(output, name, line[2:])}")
+    return changed
 
 
 def _share(against: str | None, written: str | None) -> float:
