@@ -557,7 +557,10 @@ DESCRIBES: dict[str, dict[str, str]] = {
         "BackendTls.chains": "what servers are known to present, as a transparent target imports it",
         "BackendTls.leaves": "what servers are known to present: lint compares it",
         **dict.fromkeys(
-            (f"Certificate.{name}" for name in ("common_name", "dns_names", "public_key", "sha256", "subject")),
+            (
+                f"Certificate.{name}"
+                for name in ("common_name", "dns_names", "public_key", "serial", "sha256", "subject", "usages")
+            ),
             "its PEM says it; lint compares it",
         ),
         "HeaderMatcher.text": "the expression says it",
