@@ -91,14 +91,12 @@ def write_mended(document: Document, mended: Mended) -> None:
     from ..fixes import write
 
     try:
-        write(document, mended)
+        written = write(document, mended)
     except OSError as error:
         print(f"policyc: cannot write: {reason(error)}", file=sys.stderr)
         raise typer.Exit(3) from None
-    for name in mended.texts:
+    for name in written:
         print(f"policyc: wrote {name}", file=sys.stderr)
-    if not mended.texts:
-        print("policyc: there was nothing to change", file=sys.stderr)
 
 
 def severity(threshold: str) -> Severity:
