@@ -113,15 +113,19 @@ PARTS: tuple[dict[str, Any], ...] = (
         _rule(
             **{
                 f"{message}_headers": {
-                    "set": {f"X-@{message} set name@": f"@{message} set value@"},
-                    "add": {f"X-@{message} add name@": f"@{message} add value@"},
-                    "remove": [f"X-@{message} remove@"],
+                    # The same text at all places is not the same header: what is done to one is written together.
+                    "set": {f"X-Set-@{message} set name@": f"@{message} set value@"},
+                    "add": {f"X-Add-@{message} add name@": f"@{message} add value@"},
+                    "remove": [f"X-Gone-@{message} remove@"],
                 }
             }
         )
         for message in ("request", "response")
     ),
+    _rule({"path": {"prefix": "/x"}}, rate_limit={"rate": "5/s"}, limit_body="1KiB"),
     _site(methods=["@site method@"]),
+    _site(websocket=True),
+    {"listeners": {"@listener@": {"trusted_proxies": ["198.51.100.0/24"]}}},
     _site(client_auth={"ca": "@anchor@", "forward_subject": "Subject-@subject@"}),
     _site(routes=[{"path": {"prefix": "/@route@"}, "backend": "@backend@"}]),
     _site(hostnames=["*.@wildcard@.com"]),
