@@ -13,7 +13,7 @@ from ...compiler.diagnostics import Path
 from ...compiler.plan import EditHeaders, Site
 from .model import Geo, HeaderLine, Map, Text, Value, Variable
 from .naming import digest, slug
-from .rules import Rules, Worked, any_of, first_of, walk_key, working
+from .rules import Rules, Worked, any_of, first_of, refuses, walk_key, working
 
 # What nginx writes itself even where `add_header` has nothing for it: these lines always come from a variable.
 _KEPT_BY_VALUE = {"etag": Variable("upstream_http_etag"), "last-modified": Variable("upstream_http_last_modified")}
@@ -118,10 +118,13 @@ def switch_count(site: Site, response: bool) -> int:
 def _cleared_together(
     done: Sequence[Worked[EditHeaders]], kept: frozenset[str]
 ) -> dict[frozenset[str], list[Worked[EditHeaders]]]:
-    """The rules that clear the same names, but for those that are `kept` by other means."""
+    """The rules that clear the same names, but for those that are `kept` by other means.
+
+    Where a rule refuses or redirects there is nothing to clear: only what passes has lines of anybody else's.
+    """
     found: dict[frozenset[str], list[Worked[EditHeaders]]] = {}
     for one in done:
-        if names := cleared(one.action) - kept:
+        if (names := cleared(one.action) - kept) and not refuses(one.rule):
             found.setdefault(names, []).append(one)
     return found
 

@@ -35,7 +35,7 @@ from .naming import slug, upstream_name
 from .rules import Rules, first_of, walk_key, working
 from .support import Settings
 
-LOCATIONS_LIMIT = 256
+LOCATIONS_LIMIT = 512
 """Locations of one server. The choice between more would be slow: nginx looks for their names one by one."""
 TOO_LARGE = "@too_large"
 

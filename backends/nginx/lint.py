@@ -10,10 +10,11 @@ from typing import TypeVar
 from ...compiler.diagnostics import Diagnostic, Path, Severity, rule
 from ...compiler.features import version_key
 from ...compiler.normal_form import escape_text
-from ...compiler.plan import EditHeaders, LimitBody, Plan, RateLimit, Verify
+from ...compiler.plan import EditHeaders, LimitBody, LogLabel, Plan, RateLimit, Redirect, Verify
 from .edits import added, cleared
 from .forwarding import LOCATIONS_LIMIT, ways_of
 from .matching import STEPS_LIMIT, TOKEN_LIMIT, tests, written_length
+from .model import DOLLAR
 from .rates import said
 from .support import Settings
 
@@ -56,6 +57,48 @@ def expression_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
                     target="nginx",
                     help=["use a prefix, or a shorter expression"],
                 )
+
+
+@rule("nginx-text-too-long", acceptable=False)
+def text_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
+    """
+    ## What it does
+    The place of a redirect, a header's value or a label becomes one word of more than 3,500 bytes in `nginx.conf`. A
+    `$` takes 17 of them.
+
+    ## Why it is bad
+    nginx does not start with a word of more than 4,096 bytes.
+
+    ## Use instead
+    A shorter text.
+
+    ## Targets
+    nginx, all versions.
+    """
+    for path, action in _actions(plan, object):
+        for keys, text in _texts(action):
+            if written_length(text.replace("$", DOLLAR)) > TOKEN_LIMIT:
+                yield text_too_long.found(
+                    f"`{text[:60]}…` is too long for nginx",
+                    (*path, *keys),
+                    target="nginx",
+                    help=["use a shorter text"],
+                )
+
+
+def _texts(action: object) -> Iterator[tuple[Path, str]]:
+    match action:
+        case Redirect(to):
+            yield ("redirect", "to"), to
+        case LogLabel(label):
+            yield ("log",), label
+        case EditHeaders():
+            key = "response_headers" if action.response else "request_headers"
+            for kind, lines in (("set", action.set), ("add", action.add)):
+                for name, value in lines:
+                    yield (key, kind, name), value
+        case _:
+            pass
 
 
 @rule("nginx-rule-too-long", acceptable=False)
@@ -355,7 +398,7 @@ def chain_with_crl(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 def too_many_locations(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     """
     ## What it does
-    The requests of a site can differ behind its rules in more than 256 ways: by backend, by the sets of headers that
+    The requests of a site can differ behind its rules in more than 512 ways: by backend, by the sets of headers that
     rules remove or set under a condition, and by the limit of their bodies. Each set of headers doubles the number.
 
     ## Why it is bad

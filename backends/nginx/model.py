@@ -8,6 +8,9 @@ from http import HTTPStatus
 from ...compiler.diagnostics import Path
 from ...compiler.plan import Balance, Hostname, Network, PublicCertificate, TrustAnchors, Verify
 
+DOLLAR = "${policyc_dollar}"
+"""A ``$`` in a place where nginx looks for variables."""
+
 # --- values ---------------------------------------------------------------------------------------------------
 
 

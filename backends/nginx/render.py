@@ -16,10 +16,9 @@ from ...compiler.plan import Hostname
 from .files import crl_file
 from .forwarding import USUALLY_SHOWN
 from .matching import wildcard_expression
-from .model import Configuration, Expression, Joined, Key, LogFormat, Map, Text, Variable
+from .model import DOLLAR, Configuration, Expression, Joined, Key, LogFormat, Map, Text, Variable
 
 _WORD_LIMIT = 4000
-_DOLLAR = "${policyc_dollar}"
 _KEPT = "It keeps its pid, temporary files and, unless told otherwise, access.log in this folder."
 _SPECIAL_KEYS = frozenset({"default", "hostnames", "include", "volatile"})
 
@@ -85,7 +84,7 @@ def quote(value: object) -> str:
         case Hostname():
             return _quoted("~" + wildcard_expression(value)) if value.wildcard else _quoted(value.name)
         case Text(text):
-            return _quoted(text).replace("$", _DOLLAR)
+            return _quoted(text).replace("$", DOLLAR)
         case Joined(parts):
             return '"' + "".join(_part(part) for part in parts) + '"'
         case str():

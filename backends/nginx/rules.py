@@ -45,6 +45,11 @@ def decision(rule: Rule) -> str | None:
     return None
 
 
+def refuses(rule: Rule) -> bool:
+    """Whether no request passes to which a rule applies."""
+    return decision(rule) not in (None, _ALLOW)
+
+
 def unconditional(rule: Rule) -> bool:
     """Whether a rule applies to every request whose walk comes to it."""
     return rule.when.always and rule.unless is None

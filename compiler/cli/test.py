@@ -34,12 +34,7 @@ def command(
 
     targets, _ = session.chosen_targets([live] if live else [])
     loaded = load(policy, targets if live else {})
-    # What a policy says of its other targets does not change what it means.
-    findings = [
-        finding
-        for finding in loaded.findings
-        if finding.primary.path[:1] != ("targets",) or finding.primary.path[1:2] == (live,)
-    ]
+    findings = session.of_its_meaning(loaded.findings, [live] if live else ())
     if loaded.plan is None or has_errors(findings):
         session.report(loaded.document, Judged(standing=findings, accepted=[]), Form.TEXT, [])
         raise typer.Exit(3)

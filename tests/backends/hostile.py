@@ -113,9 +113,10 @@ PARTS: tuple[dict[str, Any], ...] = (
         _rule(
             **{
                 f"{message}_headers": {
-                    "set": {f"X-@{message} set name@": f"@{message} set value@"},
-                    "add": {f"X-@{message} add name@": f"@{message} add value@"},
-                    "remove": [f"X-@{message} remove@"],
+                    # The same text at all places is not the same header: what is done to one is written together.
+                    "set": {f"X-Set-@{message} set name@": f"@{message} set value@"},
+                    "add": {f"X-Add-@{message} add name@": f"@{message} add value@"},
+                    "remove": [f"X-Gone-@{message} remove@"],
                 }
             }
         )
