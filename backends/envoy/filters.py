@@ -43,6 +43,14 @@ function envoy_on_request(handle)
   headers:replace(":authority", host)
 end
 """
+_PLAIN_LIST_CODE = f"""\
+-- X-Forwarded-For goes on with one blank behind each comma. Runs only for requests where it is spelled otherwise.
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local list = string.gsub(headers:get("{FORWARDED_FOR_HEADER}"), "[ \\t]*,[ \\t]*", ", ")
+  headers:replace("{FORWARDED_FOR_HEADER}", (string.gsub(list, "^[ \\t]+", "")))
+end
+"""
 _SKIP = extension("skip", "envoy.extensions.filters.common.matcher.action.v3.SkipFilter")
 _FILTER_STATE = "envoy.extensions.filters.http.set_filter_state.v3.Config"
 _MUTATION = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
@@ -65,14 +73,21 @@ def filters(http: Http) -> list[Json]:
     out += [_of_rule(one, http.rerouted) for one in marks]
     # Marks are set by the host as it was sent.
     out.append(
-        _where(Every((PLAIN_HOST, Not(Match(":authority", CANONICAL_HOST)))), "policyc.lower_host", _lower_host())
+        _where(
+            Every((PLAIN_HOST, Not(Match(":authority", CANONICAL_HOST)))), "policyc.lower_host", _lua(_LOWER_HOST_CODE)
+        )
     )
     if http.log:
         out.append(_remember_host())
     out += [_of_rule(one, http.rerouted) for one in others]
     if http.trusted:
-        told = _mutate(request=[header(FORWARDED_FOR_HEADER, f"%REQ(x-forwarded-for)%, %REQ({PEER_HEADER})%")])
-        out.append(_where(told_by_proxies(http.trusted), "policyc.forwarded_for", told))
+        told = told_by_proxies(http.trusted)
+        listed = _mutate(request=[header(FORWARDED_FOR_HEADER, f"%REQ(x-forwarded-for)%, %REQ({PEER_HEADER})%")])
+        oddly = Every((told, Not(Match("x-forwarded-for", "[^, \\t]+(?:, [^, \\t]+)*"))))
+        out += [
+            _where(told, "policyc.forwarded_for", listed),
+            _where(oddly, "policyc.plain_list", _lua(_PLAIN_LIST_CODE)),
+        ]
     return [*out, _router()]
 
 
@@ -193,11 +208,11 @@ def _rate(limit: RateLimit) -> Json:
     )
 
 
-def _lower_host() -> Json:
+def _lua(code: str) -> Json:
     return extension(
         "envoy.filters.http.lua",
         "envoy.extensions.filters.http.lua.v3.Lua",
-        default_source_code={"inline_string": _LOWER_HOST_CODE},
+        default_source_code={"inline_string": code},
         # The walk is over: it must not begin again with headers that rules have edited.
         clear_route_cache=False,
     )
