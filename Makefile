@@ -1,6 +1,7 @@
 # make demo    the case that policyc exists for, on this machine, with real proxies
 # make test    everything that a change must pass: format, lint, types, tests
-# Both set up what they need first, once; a second run is quick.
+# make docs    docs/rules anew from the rules' own pages
+# All set up what they need first, once; a second run is quick.
 
 VENV   := .venv
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -9,7 +10,7 @@ READY  := $(VENV)/.ready
 PIP    := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input -qq
 STREAM := /usr/lib/nginx/modules/ngx_stream_module.so
 
-.PHONY: demo test fuzz check format lint types proxies clean
+.PHONY: demo test docs fuzz check format lint types proxies clean
 .NOTPARALLEL:
 
 demo: $(READY) proxies
@@ -18,15 +19,29 @@ demo: $(READY) proxies
 test: check proxies
 	$(VENV)/bin/pytest -q -n 2 --dist loadscope
 
+# The same policy and the same requests on every proxy, and docs/conformance.md from what came of them.
+# Another program of a proxy: make conformance PROXY=nginx=/path/to/nginx REPORT=/tmp/conformance.md
+conformance: $(READY) proxies
+	$(VENV)/bin/pytest -q -n 2 --dist loadscope tests/conformance --report $(REPORT) $(addprefix --proxy ,$(PROXY))
+REPORT := docs/conformance.md
+PROXY  :=
+
+# Whether the suite would notice: one guard of each generated configuration is broken at a time.
+sabotage: $(READY) proxies
+	$(VENV)/bin/pytest -q -n 2 tests/conformance/test_sabotage.py --sabotage -rA
+
 # Random policies and requests, the real proxies against the reference: 20,000 requests a proxy and more, in minutes.
 fuzz: $(READY) proxies
 	POLICYC_FUZZ_POLICIES=$(POLICIES) POLICYC_FUZZ_REQUESTS=$(REQUESTS) POLICYC_FUZZ_SEED=$(SEED) \
 		$(VENV)/bin/pytest -q -n 2 -rP tests/fuzz
 POLICIES := 40
-REQUESTS := 300
+REQUESTS := 100
 SEED     := 1
 
 check: format lint types
+
+docs: $(READY)
+	$(VENV)/bin/python -m tests.lint.pages
 
 format: $(READY)
 	$(VENV)/bin/ruff format --check -q

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from ..schemas.policy import Acceptance
-from .diagnostics import Diagnostic, Location, Path, Severity, declare
-from .validate import nearest
+from .diagnostics import Diagnostic, Location, Path, Severity, declare, removal, renaming
+from .spelling import nearest, typing_error
 
 UNKNOWN_FINDING = declare(
     "unknown-finding",
@@ -16,8 +16,33 @@ UNKNOWN_FINDING = declare(
     ## What it does
     An `accept` entry names a finding that policyc does not know.
 
+    ## Why it is bad
+    It accepts nothing, and looks as if it did.
+
+    ## Example
+    ```yaml
+    backend_cas: {}
+    backends:
+      app: {servers: [192.0.2.10:8080], tls: false}
+    accept:
+      - {finding: plain-text-backend, backends: [app], reason: "a cable between the two machines"}
+    ```
+
     ## Use instead
     The name stands in brackets in the finding's first line: `error[backend-certificate-mismatch]`.
+    ```yaml
+    backend_cas: {}
+    backends:
+      app: {servers: [192.0.2.10:8080], tls: false}
+    accept:
+      - {finding: plaintext-backend, backends: [app], reason: "a cable between the two machines"}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://docs.zizmor.sh/usage/#ignoring-results
     """,
 )
 UNUSED_ACCEPTANCE = declare(
@@ -29,8 +54,23 @@ UNUSED_ACCEPTANCE = declare(
     ## Why it is bad
     Old entries pile up, and one day hide something that nobody decided to live with.
 
+    ## Example
+    ```yaml
+    accept:
+      - {finding: plaintext-backend, backends: [app], reason: "a cable between the two machines"}
+    ```
+
     ## Use instead
     Remove it.
+    ```yaml
+    accept: []
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://docs.zizmor.sh/usage/#ignoring-results
     """,
     Severity.WARNING,
 )
@@ -40,8 +80,33 @@ EXPIRED_ACCEPTANCE = declare(
     ## What it does
     The last day of an `accept` entry is over, so its findings are back.
 
+    ## Why it is bad
+    Whoever accepted it wanted to look at it again by then.
+
+    ## Example
+    ```yaml
+    backend_cas: {}
+    backends:
+      app: {servers: [192.0.2.10:8080], tls: false}
+    accept:
+      - {finding: plaintext-backend, backends: [app], reason: "moves in May", until: 2026-05-31}
+    ```
+
     ## Use instead
     Mend what it was about, or decide again and set a new `until`. This finding depends on today's date.
+    ```yaml
+    backend_cas: {}
+    backends:
+      app: {servers: [192.0.2.10:8080], tls: false}
+    accept:
+      - {finding: plaintext-backend, backends: [app], reason: "moves in August", until: 2026-08-31}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://docs.zizmor.sh/usage/#ignoring-results
     """,
 )
 IMPOSSIBLE_ACCEPTANCE = declare(
@@ -54,8 +119,30 @@ IMPOSSIBLE_ACCEPTANCE = declare(
     Some findings mean that a target would be open where the policy is closed, or that backends are no longer
     verified. There is no global switch for that.
 
+    ## Example
+    ```yaml
+    backend_cas: {}
+    backends:
+      app: {servers: [192.0.2.10:8080], tls: false}
+    accept:
+      - {finding: plaintext-backend, reason: "all our backends are like that"}
+    ```
+
     ## Use instead
     Name the `backends` where the finding allows it; else mend the policy, or do not build it for that target.
+    ```yaml
+    backend_cas: {}
+    backends:
+      app: {servers: [192.0.2.10:8080], tls: false}
+    accept:
+      - {finding: plaintext-backend, backends: [app], reason: "a cable between the two machines"}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://github.com/traefik/traefik/issues/2367
     """,
 )
 
@@ -119,11 +206,14 @@ def _about_entry(
 ) -> list[Diagnostic]:
     path: Path = ("accept", index)
     if entry.finding not in known:
+        at = Location((*path, "finding"))
+        meant = typing_error(entry.finding, known)
         return [
             UNKNOWN_FINDING.found(
                 f"there is no finding `{entry.finding}`",
-                (*path, "finding"),
+                at,
                 help=nearest(entry.finding, known),
+                fixes=[renaming(at, entry.finding, meant)] if meant else [],
             )
         ]
     if entry.until is not None and entry.until < today:
@@ -155,6 +245,7 @@ def _about_entry(
                 f"nothing is found that this accepts: `{entry.finding}`",
                 Location(path),
                 help=["remove the entry"],
+                fixes=[removal(Location(path), f"the entry for `{entry.finding}`")],
             )
         ]
     return []

@@ -9,7 +9,7 @@ from datetime import UTC
 from typing import cast
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.utils import CryptographyDeprecationWarning
@@ -19,6 +19,9 @@ from .document import read_bytes, reason
 from .plan import Certificate
 
 MAX_PEM_BYTES = 16 << 20
+
+_BASELINE_REQUIREMENTS = "2.23.140.1."
+"""The CA/Browser Forum's arc of certificate policies: domain, organization, individual and extended validation."""
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 
@@ -83,12 +86,19 @@ def read_public_half(path: str) -> bytes:
 
 
 def issued_by(certificate: Certificate, issuer: Certificate) -> bool:
-    """Whether `issuer`'s key signed `certificate` and the names fit."""
+    """Whether `issuer`'s key signed `certificate` and the names fit.
+
+    A signature of a kind that cannot be verified here, such as one with SHA-1, counts as good where the names fit.
+    """
     child, parent = (x509.load_pem_x509_certificate(one.pem.encode()) for one in (certificate, issuer))
+    if child.issuer != parent.subject:
+        return False
     try:
         child.verify_directly_issued_by(parent)
-    except Exception:  # noqa: BLE001  # the library has no common class: bad signature, name or algorithm all mean no
+    except InvalidSignature:
         return False
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return True
     return True
 
 
@@ -149,7 +159,35 @@ def _summary(certificate: x509.Certificate) -> Certificate:
         key_bits=cast("int", getattr(key, "key_size", 256)),
         signature_hash=hash_algorithm.name if hash_algorithm else "",
         public_key=key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        serial=certificate.serial_number,
+        usages=_usages(certificate),
+        publicly_trusted=_publicly_trusted(certificate),
+        must_staple=_must_staple(certificate),
     )
+
+
+def _usages(certificate: x509.Certificate) -> tuple[str, ...] | None:
+    try:
+        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return None
+    return tuple(usage.dotted_string for usage in usages)
+
+
+def _publicly_trusted(certificate: x509.Certificate) -> bool:
+    try:
+        policies = certificate.extensions.get_extension_for_class(x509.CertificatePolicies).value
+    except x509.ExtensionNotFound:
+        return False
+    return any(policy.policy_identifier.dotted_string.startswith(_BASELINE_REQUIREMENTS) for policy in policies)
+
+
+def _must_staple(certificate: x509.Certificate) -> bool:
+    try:
+        features = certificate.extensions.get_extension_for_class(x509.TLSFeature).value
+    except x509.ExtensionNotFound:
+        return False
+    return x509.TLSFeatureType.status_request in features
 
 
 def _key_type(key: object) -> str:

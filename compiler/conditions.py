@@ -29,12 +29,27 @@ INVALID_PATH = declare(
     ## Why it is bad
     The rule would look like protection and never apply.
 
+    ## Example
+    ```yaml
+    inspection_rules:
+      web:
+        - {when: {path: {exact: "/admin?debug=1"}}, deny: 403}
+    ```
+
     ## Use instead
     Begin with `/`, write characters plainly (`/café`, `/a b`) or as valid UTF-8 triplets, without `//`, `.` or `..`
     segments, and without a query: that is what `query` is for.
+    ```yaml
+    inspection_rules:
+      web:
+        - {when: {path: {exact: /admin}, query: {name: debug, exact: "1"}}, deny: 403}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
 
     ## References
-    RFC 3986, section 6; the normal form is described in the documentation.
+    https://www.rfc-editor.org/rfc/rfc3986#section-6
     """,
 )
 INVALID_REGEX = declare(
@@ -47,8 +62,24 @@ INVALID_REGEX = declare(
     Engines differ in look-around, back-references and in what happens on long input: a repeated group on a few
     kilobytes makes a just-in-time compiled expression report "no match", and a deny rule lets the request pass.
 
+    ## Example
+    ```yaml
+    inspection_rules:
+      web:
+        - {when: {path: {regex: "^/(?:[a-z]+/)*secret"}}, deny: 403}
+    ```
+
     ## Use instead
     Repeat single characters or classes only, anchor at the ends only, and write percent-encoded characters plainly.
+    ```yaml
+    inspection_rules:
+      web:
+        - {when: {path: {regex: "^/[a-z/]*/secret"}}, deny: 403}
+    ```
+
+    ## Targets
+    All. Those on PCRE2 would let a request pass that makes the expression give up; those on RE2 have no such limit,
+    and no look-around.
 
     ## References
     https://github.com/google/re2/wiki/Syntax
@@ -65,8 +96,26 @@ INVALID_QUERY = declare(
     Queries are not checked for well-formed percent triplets, so a `%` in one may stand for itself or begin a triplet,
     and servers differ in how they read it. A rule on it would mean one thing here and another there.
 
+    ## Example
+    ```yaml
+    inspection_rules:
+      web:
+        - {when: {query: {name: next, exact: "%2Fadmin"}}, deny: 403}
+    ```
+
     ## Use instead
     The decoded text without `%`: `name: a b` finds `a+b` and `a%20b`.
+    ```yaml
+    inspection_rules:
+      web:
+        - {when: {query: {name: next, exact: /admin}}, deny: 403}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://url.spec.whatwg.org/#urlencoded-parsing
     """,
 )
 

@@ -223,7 +223,7 @@ def _forwarded_for_check(listener: Listener, peer: Address, request: Request) ->
     if not _within(peer, listener.trusted_proxies) or not lines:
         return None
     elements = _split(b",".join(lines))
-    if elements == [b""]:
+    if not any(elements):
         return None
     plain = len(elements) <= _MOST_FORWARDED and all(_is_plain_address(element) for element in elements)
     return None if plain else Refused(400, "an X-Forwarded-For of a trusted proxy that is no list of plain addresses")

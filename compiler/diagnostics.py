@@ -7,6 +7,7 @@ Every stage returns findings as values. A `Rule` is the only thing that makes a 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,6 +55,40 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A change of the policy at one place: the key or scalar there becomes `value`. None takes the whole entry away.
+
+    What is written is data: whoever applies it quotes it where YAML needs that.
+    """
+
+    at: Location
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A safe change that mends a finding, and does nothing else. `title` says it as an order: "replace `ap` by `app`".
+
+    Safe is what nobody would object to: a typing error with one possible meaning, or something without effect.
+    """
+
+    title: str
+    edits: tuple[Edit, ...]
+    files: tuple[tuple[str, str], ...] = ()
+    """Files that the policy names and that get another content: absolute path and text."""
+
+
+def renaming(at: Location, old: str, new: str) -> Fix:
+    """The fix that corrects one word."""
+    return Fix(f"replace `{old}` by `{new}`", (Edit(at, new),))
+
+
+def removal(at: Location, what: str) -> Fix:
+    """The fix that takes an entry away."""
+    return Fix(f"remove {what}", (Edit(at, None),))
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding. Made by `Rule.found` only."""
 
@@ -73,6 +108,8 @@ class Diagnostic:
     """Names of the sites it concerns, for `accept`."""
     backends: tuple[str, ...] = ()
     """Names of the backends it concerns, for `accept`."""
+    fixes: tuple[Fix, ...] = ()
+    """What would mend it, best first. Empty where no change is safe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +124,14 @@ class Rule:
     check: Callable[..., Iterable[Diagnostic]] | None = None
     """The lint function, for rules that are one. Rules of the reading stages have none."""
 
+    @property
+    def summary(self) -> str:
+        """The page's first sentence: what the rule does."""
+        paragraph = next((part for part in self.page.split("\n\n") if part.strip()), "")
+        text = " ".join(line.strip() for line in paragraph.splitlines() if not line.startswith("#"))
+        sentence, stop, _ = text.partition(". ")
+        return sentence + "." if stop else text
+
     def found(
         self,
         message: str,
@@ -99,6 +144,7 @@ class Rule:
         severity: Severity | None = None,
         sites: Iterable[str] = (),
         backends: Iterable[str] = (),
+        fixes: Iterable[Fix] = (),
     ) -> Diagnostic:
         """A finding of this rule. `message` is one line, without the place and the target's name in front."""
         return Diagnostic(
@@ -114,6 +160,7 @@ class Rule:
             per_backend=self.per_backend,
             sites=tuple(sites),
             backends=tuple(backends),
+            fixes=tuple(fixes),
         )
 
 
@@ -125,15 +172,16 @@ def declare(rule_id: str, page: str, severity: Severity = Severity.ERROR, *, acc
 def rule(
     rule_id: str, severity: Severity = Severity.ERROR, *, acceptable: bool = True, per_backend: bool = False
 ) -> Callable[[Callable[..., Iterable[Diagnostic]]], Rule]:
-    """Decorator: turns a lint function into a `Rule`. The function's docstring is the rule's page.
+    """Decorator: turns a lint function into a `Rule`. Its page is the function's docstring, or else its module's.
 
     `per_backend`: the finding can be accepted for named backends only, never for all.
     """
 
     def make(function: Callable[..., Iterable[Diagnostic]]) -> Rule:
-        if not function.__doc__:
+        page = function.__doc__ or sys.modules[function.__module__].__doc__
+        if not page:
             raise ValueError(f"lint rule {rule_id} has no page (docstring)")
-        return Rule(rule_id, severity, inspect.cleandoc(function.__doc__), acceptable, per_backend, function)
+        return Rule(rule_id, severity, inspect.cleandoc(page), acceptable, per_backend, function)
 
     return make
 

@@ -11,13 +11,14 @@ import hashlib
 import os
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import yaml
 
-from .diagnostics import Diagnostic, Location, Path, Span, declare
+from .diagnostics import Diagnostic, Location, Path, Span, declare, removal
+from .syntax_errors import explain
 
 MAX_BYTES = 256 << 20
 MAX_DEPTH = 64
@@ -33,9 +34,29 @@ SYNTAX = declare(
     ## Why it is bad
     policyc never guesses: a file that cannot be read whole is not compiled at all.
 
+    ## Example
+    ```yaml
+    backends:
+      app:
+        servers: [192.0.2.10:443
+        tls: {ca: internal, server_name: app.example.internal}
+    ```
+
     ## Use instead
     Mend the place that the finding shows. Indent with spaces. Quote texts that hold `: `, ` #`, or begin with
     one of `*&!|>'"%@` and backtick.
+    ```yaml
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://yaml.org/spec/1.2.2/
     """,
 )
 UNREADABLE = declare(
@@ -44,8 +65,27 @@ UNREADABLE = declare(
     ## What it does
     A file that the policy is made of, or names, cannot be read.
 
+    ## Why it is bad
+    A site without its certificate, or a backend without its trust anchor, gets no output at all.
+
+    ## Example
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/absent.pem, key: certs/shop.key}
+    ```
+
     ## Use instead
     Check the path (it is relative to the file that names it), that it is an ordinary file, and its permissions.
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/shop.key}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://man7.org/linux/man-pages/man2/open.2.html#ERRORS
     """,
 )
 DUPLICATE_KEY = declare(
@@ -57,8 +97,25 @@ DUPLICATE_KEY = declare(
     ## Why it is bad
     Most YAML readers keep the last one without a word; whoever reads the first believes something else.
 
+    ## Example
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/shop.key}
+      shop: {cert: certs/www.pem, key: certs/www.key}
+    ```
+
     ## Use instead
     Remove one, or merge the two.
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/shop.key}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://yaml.org/spec/1.2.2/#3211-nodes
     """,
 )
 UNSUPPORTED_YAML = declare(
@@ -71,8 +128,30 @@ UNSUPPORTED_YAML = declare(
     ## Why it is bad
     Readers disagree on these parts, and some exist only to make a small file explode in memory.
 
+    ## Example
+    ```yaml
+    backends:
+      app: &app
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal}
+      api:
+        <<: *app
+    ```
+
     ## Use instead
     Write the value out. Quote a key that looks like a number: `"404": …`.
+    ```yaml
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://yaml.org/type/merge.html
     """,
 )
 
@@ -108,6 +187,8 @@ class SourceFile:
     digest: str
     """SHA-256 of its bytes, hex."""
     lines: list[str]
+    text: str = ""
+    """Without a byte order mark; empty where it is no text."""
     root: Any = None
     positions: dict[int, array[int]] = field(default_factory=dict)
     """By `id()` of a container below `root`, which keeps it alive."""
@@ -159,6 +240,19 @@ class Document:
     files: list[SourceFile]
     _origins: dict[Path, tuple[SourceFile, Path]] = field(default_factory=dict)
 
+    def value(self, path: Path) -> Any:
+        """What stands at a path; None also where nothing does. A list may be written as its only element."""
+        node: Any = self.values
+        for part in path:
+            if isinstance(node, dict):
+                node = cast("dict[str | int, Any]", node).get(part)
+            elif isinstance(node, list):
+                items = cast("list[Any]", node)
+                node = items[part] if isinstance(part, int) and part < len(items) else None
+            elif part != 0:
+                return None
+        return node
+
     def origin(self, path: Path) -> tuple[SourceFile, Path]:
         """The file that holds a path, and the path within that file."""
         for length in (2, 1):
@@ -196,8 +290,11 @@ class Document:
         return hashlib.sha256("".join(file.digest for file in self.files).encode()).hexdigest()
 
 
-def read(policy: str) -> tuple[Document, list[Diagnostic], bool]:
+def read(policy: str, unsaved: Mapping[str, bytes] | None = None) -> tuple[Document, list[Diagnostic], bool]:
     """A policy from a file, or from a folder's ``*.yaml`` and ``*.yml`` files.
+
+    `unsaved` has what stands in for files on disk, by their names as `Document.files` has them: an editor's text, or
+    the one that a fix would write.
 
     Returns the document, what is wrong with it, and whether it could be read at all. Where it could not, the
     document holds just enough to print the findings.
@@ -208,7 +305,7 @@ def read(policy: str) -> tuple[Document, list[Diagnostic], bool]:
     if not names:
         findings.append(_unreadable(policy, "there is no *.yaml or *.yml file in this folder"))
     for name in names:
-        file = _read_file(name, findings)
+        file = _read_file(name, findings, unsaved or {})
         if file:
             document.files.append(file)
     if any(finding.rule in (SYNTAX.id, UNREADABLE.id, UNSUPPORTED_YAML.id) for finding in findings):
@@ -249,9 +346,9 @@ def reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower() if error.errno else str(error)
 
 
-def _read_file(name: str, findings: list[Diagnostic]) -> SourceFile | None:
+def _read_file(name: str, findings: list[Diagnostic], unsaved: Mapping[str, bytes]) -> SourceFile | None:
     try:
-        data = read_bytes(name)
+        data = unsaved[name] if name in unsaved else read_bytes(name)
     except (OSError, ValueError) as error:
         findings.append(_unreadable(name, reason(error) if isinstance(error, OSError) else str(error)))
         return None
@@ -269,6 +366,7 @@ def _read_file(name: str, findings: list[Diagnostic]) -> SourceFile | None:
             )
         )
         return file
+    file.text = text
     file.lines = text.splitlines()
     found = _LINE_ENDS.search(text)
     if found:
@@ -303,13 +401,9 @@ class _Builder:
         try:
             self._run(_events(text))
         except yaml.MarkedYAMLError as error:
-            # A text that is never closed is best shown where it was opened.
-            unclosed = "unexpected end of stream" in (error.problem or "")
-            mark = (error.context_mark if unclosed else None) or error.problem_mark or error.context_mark
-            line, column = (mark.line, mark.column) if mark else (0, 0)
-            message, helps = _explain(error, self.file.lines, line)
-            span = Span(self.file.name, line + 1, column + 1, column + 2)
-            self.findings.append(SYNTAX.found(message, Location((), span=span), help=helps))
+            fault = explain(error, self.file.lines)
+            related = [self._mark(fault.opened, f"the {fault.what} begins here")] if fault.opened else []
+            self.findings.append(SYNTAX.found(fault.message, self._mark(fault.at), related=related, help=[fault.help]))
         except yaml.reader.ReaderError as error:
             before = text[: error.position] if isinstance(error.position, int) else ""
             line = before.count("\n") + 1
@@ -327,6 +421,10 @@ class _Builder:
     def _fail(self, event: yaml.Event, message: str, help: str) -> None:
         self.findings.append(UNSUPPORTED_YAML.found(message, self._at(event), help=[help]))
         raise _Stop
+
+    def _mark(self, place: tuple[int, int], note: str = "") -> Location:
+        line, column = place
+        return Location((), note, span=Span(self.file.name, line + 1, column + 1, column + 2))
 
     def _at(self, event: yaml.Event) -> Location:
         start: Any = event.start_mark
@@ -416,14 +514,16 @@ class _Builder:
         mapping = cast("dict[str, Any]", container)
         if key in mapping:
             first = list(mapping).index(key) * _MAPPING_ENTRY
+            again = Location(
+                (),
+                "again here",
+                span=Span(self.file.name, line + 1, column + 1, (key_end or column + 1) + 1),
+            )
+            same = value == mapping[key] and repr(value) == repr(mapping[key])  # `1 == True`, but not in their texts
             self.findings.append(
                 DUPLICATE_KEY.found(
                     f"the key `{key}` stands twice in one mapping",
-                    Location(
-                        (),
-                        "again here",
-                        span=Span(self.file.name, line + 1, column + 1, (key_end or column + 1) + 1),
-                    ),
+                    again,
                     related=[
                         Location(
                             (),
@@ -436,7 +536,8 @@ class _Builder:
                             ),
                         )
                     ],
-                    help=["remove one of the two"],
+                    help=["remove one of the two; both say the same" if same else "remove one of the two"],
+                    fixes=[removal(again, f"the second `{key}`, which says the same")] if same else [],
                 )
             )
             return
@@ -502,28 +603,6 @@ def plain_value(text: str) -> Any:
 def _events(text: str) -> Iterator[yaml.Event]:
     parse: Any = yaml.parse  # pyright: ignore[reportUnknownMemberType]  # its stub leaves the stream open
     return parse(text, Loader=getattr(yaml, "CLoader", yaml.Loader))
-
-
-def _explain(error: yaml.MarkedYAMLError, lines: list[str], line: int) -> tuple[str, list[str]]:
-    """libyaml's words in the user's."""
-    problem = error.problem or "this is not YAML"
-    text = lines[line] if line < len(lines) else ""
-    if "\t" in text[: len(text) - len(text.lstrip())] or "'\\t'" in problem or "tab" in problem:
-        return "a tab cannot be used for indentation", ["use spaces"]
-    if "mapping values are not allowed" in problem:
-        return "a `: ` where no key can stand", ["quote the value if it holds a `: `, and check the indentation"]
-    if "could not find expected ':'" in problem:
-        return "a key without its `:`", ["write `key: value`"]
-    if problem.startswith("did not find expected"):
-        opened = error.context_mark.line + 1 if error.context_mark else None
-        kind = (error.context or "").removeprefix("while parsing a ")
-        helps = [f"the {kind} began at line {opened}: check brackets, quotes and indentation"] if opened else []
-        return f"{problem.removeprefix('did not find expected ')} expected here", helps
-    if "unexpected end of stream" in problem:
-        return "the file ends inside of a quoted text", ["close the quotes"]
-    if "undefined alias" in problem:
-        return problem, ["write the value out"]
-    return problem, []
 
 
 def _merge(document: Document, findings: list[Diagnostic]) -> None:

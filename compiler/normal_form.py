@@ -158,8 +158,10 @@ _IPV6 = "|".join(
 )
 MAX_FORWARDED = 10
 """Addresses in an X-Forwarded-For that is believed. One target walks them by as many lines of its configuration."""
-FORWARDED_FOR = rf"[ \t]*(?:(?:{_IPV4}|{_IPV6})(?:[ \t]*,[ \t]*(?:{_IPV4}|{_IPV6})){{0,{MAX_FORWARDED - 1}}}[ \t]*)?"
-"""An X-Forwarded-For, its lines joined by commas, that a trusted proxy may send. Must match the whole value."""
+_ADDRESS = f"(?:{_IPV4}|{_IPV6})"
+FORWARDED_FOR = rf"(?:[ \t,]*|[ \t]*{_ADDRESS}(?:[ \t]*,[ \t]*{_ADDRESS}){{0,{MAX_FORWARDED - 1}}}[ \t]*)"
+"""An X-Forwarded-For, its lines joined by commas, that a trusted proxy may send: no address, or so many plain ones.
+Must match the whole value."""
 
 
 class NotNormal(ValueError):

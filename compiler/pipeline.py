@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from ..schemas.policy import Policy
 from ..schemas.target import TargetSettings
 from . import lint
-from .acceptance import Judged, judge
+from .acceptance import UNUSED_ACCEPTANCE, Judged, judge
 from .bundle import Bundle
 from .diagnostics import Diagnostic, Severity
 from .document import Document, read
+from .fixes import with_fixes
 from .plan import Plan
 from .resolve import resolve
 from .target import Target
@@ -35,9 +36,11 @@ class Loaded:
     """What reading, validating and resolving found."""
 
 
-def load(path: str, targets: Mapping[str, Target[TargetSettings]]) -> Loaded:
-    """Read, validate and resolve a policy file or folder."""
-    document, findings, readable = read(path)
+def load(
+    path: str, targets: Mapping[str, Target[TargetSettings]], unsaved: Mapping[str, bytes] | None = None
+) -> Loaded:
+    """Read, validate and resolve a policy file or folder; `unsaved` as for `document.read`."""
+    document, findings, readable = read(path, unsaved)
     loaded = Loaded(document, readable, findings=findings)
     if not readable:
         return loaded
@@ -70,7 +73,7 @@ def examine(
     moment = at or datetime.now(UTC)
     findings = list(loaded.findings)
     if loaded.policy is not None and loaded.plan is not None:
-        context = lint.Context(loaded.document, loaded.policy, loaded.plan, moment)
+        context = lint.Context(loaded.document, loaded.policy, loaded.plan, moment, tuple(loaded.findings))
         findings += lint.lint(context)
         broken = {finding.primary.path[:2] for finding in loaded.findings}
         for name in chosen:
@@ -78,9 +81,14 @@ def examine(
                 findings += lint.lint_target(loaded.plan, targets[name], settings_for(loaded, targets[name]))
         known = _known_findings(targets, chosen, {entry.finding for entry in loaded.policy.accept})
         judged = judge(findings, loaded.policy.accept, moment.date(), set(chosen), known)
+        # That an entry with an unknown name accepts nothing follows from that.
+        judged.standing[:] = [
+            one for one in judged.standing if one.rule != UNUSED_ACCEPTANCE.id or one.primary.path not in broken
+        ]
     else:
         judged = Judged(findings, [])
     judged.standing.sort(key=lambda finding: _order(loaded.document, finding))
+    judged.standing[:] = [with_fixes(loaded.document, finding) for finding in judged.standing]
     return judged
 
 

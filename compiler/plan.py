@@ -53,6 +53,13 @@ class Certificate:
     """``sha256``, ``sha1``, … or the empty string where the signature has none of its own."""
     public_key: bytes = field(repr=False)
     """DER of the SubjectPublicKeyInfo."""
+    serial: int
+    usages: tuple[str, ...] | None
+    """Extended key usages as dotted numbers; None where the certificate does not restrict them."""
+    publicly_trusted: bool
+    """It names a certificate policy of the CA/Browser Forum, as every certificate that browsers trust by default."""
+    must_staple: bool
+    """Clients are told to refuse a handshake without a stapled OCSP answer (RFC 7633)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +152,8 @@ class BackendTls:
     verify: Verify
     leaves: tuple[Certificate, ...]
     """The leaves that the servers are known to present; empty where the policy does not say."""
+    chains: tuple[tuple[Certificate, ...], ...]
+    """Each of these leaves with what follows it in its file."""
     pins: tuple[str, ...]
     """Lower-case hex SHA-256 of the only leaves accepted; empty for no pinning."""
     client_certificate: ClientCertificate | None

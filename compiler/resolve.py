@@ -60,8 +60,24 @@ BAD_CERTIFICATE = declare(
     ## Why it is bad
     A site without its certificate, or a backend without its trust anchor, gets no output at all, never a weaker one.
 
+    ## Example
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/shop.key, key: certs/shop.key}
+    ```
+
     ## Use instead
     PEM files: the leaf first, then its intermediates; the key in clear, in a file of its own.
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/shop.key}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://www.rfc-editor.org/rfc/rfc7468
     """,
 )
 KEY_MISMATCH = declare(
@@ -73,8 +89,24 @@ KEY_MISMATCH = declare(
     ## Why it is bad
     The proxies refuse to start with such a pair, some of them for all sites.
 
+    ## Example
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/www.key}
+    ```
+
     ## Use instead
     Check which of the two files was renewed, and that the leaf stands first in the certificate's file.
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/shop.key}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://github.com/haproxy/haproxy/issues/2117
     """,
 )
 KEY_ABSENT = declare(
@@ -86,8 +118,24 @@ KEY_ABSENT = declare(
     ## Why it is bad
     A pair that does not match is found by the proxy only, when it starts.
 
+    ## Example
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/absent.key}
+    ```
+
     ## Use instead
     Nothing, where keys are kept on the edge alone; else mend the path.
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/shop.key}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://www.rfc-editor.org/rfc/rfc7468#section-10
     """,
     Severity.INFO,
     acceptable=True,
@@ -101,8 +149,26 @@ HOSTNAME_TWICE = declare(
     ## Why it is bad
     Only one of them can answer, and which one would differ from target to target.
 
+    ## Example
+    ```yaml
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app, inspect: [web]}
+      sale: {hostnames: [www.example.com, shop.example.com], public_certificate: shop, backend: app}
+    ```
+
     ## Use instead
     Remove one, or give the sites different `listeners`.
+    ```yaml
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app, inspect: [web]}
+      sale: {hostnames: [www.example.com], public_certificate: shop, backend: app}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://www.rfc-editor.org/rfc/rfc6066#section-3
     """,
 )
 TLS_NOT_SAID = declare(
@@ -114,8 +180,25 @@ TLS_NOT_SAID = declare(
     ## Why it is bad
     Plaintext behind the edge must be a decision that somebody wrote down, and TLS needs to know whom to trust.
 
+    ## Example
+    ```yaml
+    backend_cas: {}
+    backends:
+      app: {servers: [192.0.2.10:443]}
+    ```
+
     ## Use instead
     `tls: {ca: NAME}` with a name of `backend_cas`, or `tls: false` for plaintext.
+    ```yaml
+    backends:
+      app: {servers: [192.0.2.10:443], tls: {ca: internal, server_name: app.example.internal}}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://github.com/kubernetes-sigs/gateway-api/issues/3516
     """,
 )
 SOCKET_TWICE = declare(
@@ -127,8 +210,24 @@ SOCKET_TWICE = declare(
     ## Why it is bad
     Only one can have it: the proxy does not start, or the second never gets a connection.
 
+    ## Example
+    ```yaml
+    listeners:
+      public: {bind: ["0.0.0.0:443"], redirect_http: ["0.0.0.0:443"]}
+    ```
+
     ## Use instead
     Remove one, or use another port.
+    ```yaml
+    listeners:
+      public: {bind: ["0.0.0.0:443"], redirect_http: ["0.0.0.0:80"]}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://man7.org/linux/man-pages/man2/bind.2.html#ERRORS
     """,
 )
 
@@ -138,8 +237,27 @@ EMPTY_TLS_RANGE = declare(
     ## What it does
     `min_version`, `max_version` and the profile together leave no TLS version.
 
+    ## Why it is bad
+    Every handshake would be refused.
+
+    ## Example
+    ```yaml
+    listeners:
+      public: {bind: ["0.0.0.0:443"], tls: {profile: modern, max_version: "1.2"}}
+    ```
+
     ## Use instead
     Set both, or choose another profile.
+    ```yaml
+    listeners:
+      public: {bind: ["0.0.0.0:443"], tls: {profile: intermediate, max_version: "1.2"}}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://wiki.mozilla.org/Security/Server_Side_TLS
     """,
 )
 
@@ -153,8 +271,36 @@ OPTIONS_CONFLICT = declare(
     Rules would have to match every mixture of the two, which needs repeated groups: engines give up on those on long
     input, and a deny rule would let the request pass.
 
+    ## Example
+    ```yaml
+    sites:
+      shop:
+        hostnames: [shop.example.com]
+        public_certificate: shop
+        backend: app
+        inspect: []
+        paths: {encoded_slash: true, path_params: true}
+    inspection_rules: {}
+    ```
+
     ## Use instead
     Two sites, each with the option that it needs.
+    ```yaml
+    sites:
+      shop:
+        hostnames: [shop.example.com]
+        public_certificate: shop
+        backend: app
+        inspect: []
+        paths: {encoded_slash: true}
+    inspection_rules: {}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://www.rfc-editor.org/rfc/rfc3986#section-3.3
     """,
 )
 
@@ -396,13 +542,13 @@ class _Resolver:
             self._use(Feature.SYSTEM_CA, (*path, "ca"), backend=name)
         elif tls.ca is not None:
             trusted = self._named(tls.ca, anchors, self.policy.backend_cas, (*path, "ca"), "backend_cas")
-        leaves: list[Certificate] = []
+        chains: list[tuple[Certificate, ...]] = []
         complete = True
         for index, file in enumerate(tls.certificate or ()):
             at = (*path, "certificate", index)
             chain = self._certificates(file, at)
             complete = complete and chain is not None
-            leaves += chain[:1] if chain else ()
+            chains += [chain] if chain else ()
         client = None
         if tls.client_certificate:
             at = (*path, "client_certificate")
@@ -427,7 +573,8 @@ class _Resolver:
             path=path,
             anchors=trusted,
             verify=verify,
-            leaves=tuple(leaves),
+            leaves=tuple(chain[0] for chain in chains),
+            chains=tuple(chains),
             pins=tuple(tls.pins or ()),
             client_certificate=client,
             min_version=tls.min_version,
@@ -613,6 +760,7 @@ class _Resolver:
                     Feature.HOST_CHECK,
                     Feature.NORMAL_FORM,
                     Feature.FORWARDING_HEADERS,
+                    Feature.ACCESS_LOG,
                 )
             ]
             asked += [

@@ -34,12 +34,27 @@ HEADER_NOT_EDITABLE = declare(
     Such a header decides where a message ends or who is believed to have sent it. Proxies write it after the edits, or
     refuse to, each in its own way, so the edit would do something else on every target.
 
+    ## Example
+    ```yaml
+    inspection_rules:
+      web:
+        - {request_headers: {set: {X-Forwarded-For: 192.0.2.1}}}
+    ```
+
     ## Use instead
     The setting that is meant: `host_header` of the backend for Host, `trusted_proxies` for X-Forwarded-For,
     `websocket` for Upgrade.
+    ```yaml
+    inspection_rules:
+      web:
+        - {request_headers: {set: {X-Edge: public}}}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
 
     ## References
-    RFC 9110, section 7.6.1; RFC 9112, section 6
+    https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
     """,
 )
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ..schemas.target import TargetSettings
 from .bundle import Bundle
 from .diagnostics import Rule
 from .features import Feature, Support, complete
 from .plan import Plan
+
+if TYPE_CHECKING:
+    from .decide import Connection, Decision, Request
+    from .passage import Passage
+    from .rotation import Order, Rotation
 
 GROUP = "policyc.backends"
 
@@ -28,10 +33,19 @@ class Target(ABC, Generic[S]):
     """As in the policy's ``targets`` and on the command line."""
     title: str
     """The product's own name, for people."""
+    foreground: tuple[str, ...] = ()
+    """The command that runs what was built in the foreground, in its folder, for as long as its tests take.
+
+    ``{folder}`` stands for the folder's absolute path, ``{user}`` for whoever runs it. Empty: it runs elsewhere.
+    """
 
     @abstractmethod
     def settings_model(self) -> type[S]:
         """The model of ``targets.<name>``; every field has a default."""
+
+    def settings_here(self, settings: S, folder: str) -> S:
+        """The settings for a run on this machine, by whoever calls it: what is placed goes into `folder`."""
+        return settings
 
     @abstractmethod
     def support(self, settings: S) -> Mapping[Feature, Support]:
@@ -44,6 +58,24 @@ class Target(ABC, Generic[S]):
     @abstractmethod
     def build(self, plan: Plan, settings: S, source: str) -> Bundle:
         """The output for a plan without unaccepted errors. `source` is the policy's name for comments."""
+
+    def rotation(self, plan: Plan, settings: S, rotation: Rotation) -> Order:
+        """What must be done on this target when a backend gets a new certificate. Here: as who verifies by a CA."""
+        from .rotation import by_trust
+
+        return by_trust(plan, rotation)
+
+    def trace(
+        self, plan: Plan, settings: S, connection: Connection, request: Request, decision: Decision
+    ) -> Iterable[Passage]:
+        """What this target does with a connection and a request beyond what the policy says of them.
+
+        Here: the parts of the policy that concern the site and that this version and placement does not honour.
+        """
+        from .passage import Passage, not_honoured
+
+        found = list(not_honoured(plan, self.support(settings), settings.version, connection))
+        return found or [Passage("as above")]
 
 
 class UnusableTarget(Exception):

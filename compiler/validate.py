@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from ..schemas.policy import Policy
 from ..schemas.target import TargetSettings
-from .diagnostics import Diagnostic, Location, Path, declare, format_path
+from .diagnostics import Diagnostic, Edit, Fix, Location, Path, declare, format_path, renaming
 from .document import Document
+from .spelling import nearest, typing_error
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
     from .target import Target
@@ -28,8 +29,24 @@ UNKNOWN_KEY = declare(
     ## Why it is bad
     A key with a typing error would otherwise be ignored, and with it what it was meant to protect.
 
+    ## Example
+    ```yaml
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app, inspekt: [web]}
+    ```
+
     ## Use instead
     The nearest known key is named in the finding; `policyc schema` has them all.
+    ```yaml
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app, inspect: [web]}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://json-schema.org/draft/2020-12/json-schema-validation
     """,
 )
 MISSING_KEY = declare(
@@ -38,8 +55,27 @@ MISSING_KEY = declare(
     ## What it does
     A key that must be there is not.
 
+    ## Why it is bad
+    policyc does not guess: a part that is half written is not compiled at all.
+
+    ## Example
+    ```yaml
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, inspect: [web]}
+    ```
+
     ## Use instead
     Add it; `policyc schema` says what it holds.
+    ```yaml
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app, inspect: [web]}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://json-schema.org/draft/2020-12/json-schema-validation
     """,
 )
 INVALID_VALUE = declare(
@@ -52,8 +88,28 @@ INVALID_VALUE = declare(
     policyc does not convert: under YAML's rules `2.60` is the number 2.6 and `12e5` is 1200000.0, which is not what
     was written.
 
+    ## Example
+    ```yaml
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal, min_version: 1.2}
+    ```
+
     ## Use instead
     The finding says what is right. Quote texts that look like numbers.
+    ```yaml
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal, min_version: "1.2"}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://yaml.org/spec/1.2.2/#10214-floating-point
     """,
 )
 UNKNOWN_NAME = declare(
@@ -65,8 +121,24 @@ UNKNOWN_NAME = declare(
     ## Why it is bad
     What it should have named would be missing from the output.
 
+    ## Example
+    ```yaml
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: apps, inspect: [web]}
+    ```
+
     ## Use instead
     The nearest defined name is named in the finding.
+    ```yaml
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app, inspect: [web]}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://json-schema.org/draft/2020-12/json-schema-validation
     """,
 )
 
@@ -81,17 +153,6 @@ _WORDS = {
     "model_attributes_type": "this must be a mapping of keys to values",
     "string_too_short": "this must not be empty",
 }
-
-
-def nearest(name: str, known: Iterable[str]) -> list[str]:
-    """Help for a name that is not known: the nearest one, or all of them where they are few."""
-    candidates = sorted(known)
-    close = get_close_matches(name, candidates, 1, 0.6)
-    if close:
-        return [f"did you mean `{close[0]}`?"]
-    if 0 < len(candidates) <= 12:
-        return ["known here: " + ", ".join(f"`{candidate}`" for candidate in candidates)]
-    return []
 
 
 def validate(document: Document) -> tuple[Policy | None, list[Diagnostic]]:
@@ -120,8 +181,10 @@ def validate_settings(
                     f"`{name}` is no target",
                     Location(("targets", name), of="key"),
                     help=nearest(name, targets),
+                    fixes=_corrections(Location(("targets", name), of="key"), name, set(targets) - set(policy.targets)),
                 )
             )
+    findings += _accepted_names(policy, targets)
     for name in targets:
         if name not in policy.targets:
             continue
@@ -131,6 +194,21 @@ def validate_settings(
         except ValidationError as error:
             findings += _findings(error, document, ("targets", name), model)
     return settings, findings
+
+
+def _accepted_names(policy: Policy, targets: Iterable[str]) -> Iterable[Diagnostic]:
+    """An entry of `accept` for something that does not exist would never be called unused, and accept nothing."""
+    for index, entry in enumerate(policy.accept):
+        named = [(("target",), entry.target, targets)] if entry.target else []
+        named += [(("sites", place), name, policy.sites) for place, name in enumerate(entry.sites or ())]
+        named += [(("backends", place), name, policy.backends) for place, name in enumerate(entry.backends or ())]
+        for place, name, known in named:
+            if name not in known:
+                at = Location(("accept", index, *place))
+                what = "is no target" if place == ("target",) else f"is not in `{place[0]}`"
+                yield UNKNOWN_NAME.found(
+                    f"`{name}` {what}", at, help=nearest(name, known), fixes=_corrections(at, name, known)
+                )
 
 
 def default_settings(target: Target[TargetSettings]) -> TargetSettings:
@@ -148,28 +226,70 @@ def _finding(details: ErrorDetails, document: Document, base: Path, model: type[
     path = base + _real_path(document.values, base, loc)
     value = details["input"]
     if kind == "extra_forbidden":
-        name = str(loc[-1])
+        name, at = str(loc[-1]), Location(path, of="key")
+        known = _known_keys(model, loc[:-1])
+        absent = set(known) - set(_siblings(document.values, path))
         return UNKNOWN_KEY.found(
-            f"unknown key `{name}`",
-            Location(path, of="key"),
-            help=nearest(name, _known_keys(model, loc[:-1])),
+            f"unknown key `{name}`", at, help=nearest(name, known), fixes=_corrections(at, name, absent)
         )
+    key, field = _field(model, loc)
+    notes = [f"`{key}`: {' '.join(field.description.split())}"] if field and field.description else []
     if kind == "missing":
-        return MISSING_KEY.found(f"`{loc[-1]}` is missing{_in(path)}", Location(path, of="key"))
-    if kind == "string_type":
-        if isinstance(value, bool | int | float):
-            raw = document.scalar_text(path)
-            return INVALID_VALUE.found("this must be a text", path, help=[f'quote it: "{raw}"'])
-        return INVALID_VALUE.found("this must be a text", path)
+        return MISSING_KEY.found(
+            f"`{loc[-1]}` is missing{_in(path)}", Location(path, of="key"), notes=notes, help=_example(key, field)
+        )
     if loc and loc[-1] == "[key]":
         return INVALID_VALUE.found(_message(details), Location(path, of="key"))
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return INVALID_VALUE.found("this must be a text", path, **_quote_it(document, path))
     if kind == "literal_error":
         expected = str(details.get("ctx", {}).get("expected", "")).replace("'", "`")
-        helps = nearest(str(value), _quoted(expected)) if isinstance(value, str) else []
-        if not isinstance(value, str) and "`" in expected and isinstance(value, bool | int | float):
-            helps = [f'quote it: "{document.scalar_text(path)}"']
-        return INVALID_VALUE.found(f"this must be {expected}", path, help=helps)
-    return INVALID_VALUE.found(_message(details), path)
+        if isinstance(value, str):
+            known = _quoted(expected)
+            fixes = _corrections(Location(path), value, known)
+            return INVALID_VALUE.found(f"this must be {expected}", path, help=nearest(value, known), fixes=fixes)
+        if document.scalar_text(path) in _quoted(expected):
+            return INVALID_VALUE.found(f"this must be {expected}", path, **_quote_it(document, path))
+        return INVALID_VALUE.found(f"this must be {expected}", path)
+    if kind not in _WORDS and not kind.endswith("_type"):
+        return INVALID_VALUE.found(_message(details), path)
+    if kind == "list_type" and isinstance(value, str | int | float):
+        helps = [f"write `{key}: [{document.scalar_text(path)}]`"]
+    elif value is None and field is not None and not field.is_required():
+        helps = ["nothing stands here: remove the key, or say something", *_example(key, field)]
+    else:
+        helps = _example(key, field)
+    return INVALID_VALUE.found(_message(details), path, notes=notes, help=helps)
+
+
+def _example(key: str, field: FieldInfo | None) -> list[str]:
+    from .policy_edits import flow
+
+    return [f"for example `{key}: {flow(field.examples[0])}`"] if field and field.examples else []
+
+
+class _Advice(TypedDict):
+    help: list[str]
+    fixes: list[Fix]
+
+
+def _quote_it(document: Document, path: Path) -> _Advice:
+    """Help and fix for a text that YAML takes for something else."""
+    raw = document.scalar_text(path)
+    return {"help": [f'quote it: "{raw}"'], "fixes": [Fix(f'quote it: "{raw}"', (Edit(Location(path), raw),))]}
+
+
+def _corrections(at: Location, name: str, known: Iterable[str]) -> list[Fix]:
+    meant = typing_error(name, known)
+    return [renaming(at, name, meant)] if meant else []
+
+
+def _siblings(values: Any, path: Path) -> list[str]:
+    """The keys of the mapping that a path's last key is in."""
+    node = values
+    for part in path[:-1]:
+        node = node[part]
+    return list(cast("dict[str, Any]", node)) if isinstance(node, dict) else []
 
 
 def _message(details: ErrorDetails) -> str:
@@ -209,7 +329,20 @@ def _real_path(values: Any, base: Path, loc: tuple[int | str, ...]) -> Path:
 
 def _known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """The fields of the models that stand at `loc` below `model`."""
+    models = [kind for kind in _walk(model, loc)[0] if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return [field.alias or name for kind in models for name, field in kind.model_fields.items()]
+
+
+def _field(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, FieldInfo | None]:
+    """The last key of `loc` that a model has, and what the model says of it. None where it is a name of the user's."""
+    _, key, field = _walk(model, loc)
+    return key, field
+
+
+def _walk(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[Any], str, FieldInfo | None]:
+    """The types that stand at `loc` below `model`, and the last field on the way."""
     here: list[Any] = [model]
+    key, last = "", None
     for part in loc:
         below: list[Any] = []
         for kind in here:
@@ -218,14 +351,15 @@ def _known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]
                     (field for field in kind.model_fields.values() if field.alias == part), None
                 )
                 if field:
+                    key, last = str(part), field
                     below += _unwrap(field.annotation)
             elif get_origin(kind) in (list, tuple) and isinstance(part, int):
                 below += _unwrap(get_args(kind)[0])
             elif get_origin(kind) is dict:
+                key, last = str(part), None
                 below += _unwrap(get_args(kind)[1])
         here = below or here
-    models = [kind for kind in here if isinstance(kind, type) and issubclass(kind, BaseModel)]
-    return [field.alias or name for kind in models for name, field in kind.model_fields.items()]
+    return here, key, last
 
 
 def _unwrap(annotation: Any) -> list[Any]:

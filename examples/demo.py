@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
-from loopback import pki
-from loopback.origin import Origin
-from loopback.proxy import TARGETS, DidNotStart, Missing, Proxy, program
-from loopback.relocate import relocate
-from loopback.visitor import Answer, Door, Refused, Visitor, ask, request
 from make_certificates import make
+from policyc.compiler.loopback import pki
+from policyc.compiler.loopback.origin import Origin
+from policyc.compiler.loopback.proxy import DidNotStart, Missing, Proxy, program, runnable
+from policyc.compiler.loopback.relocate import relocate
+from policyc.compiler.loopback.visitor import Answer, Door, Refused, Visitor, ask, request
 
 HERE = Path(__file__).resolve().parent
 POLICY = HERE / "weberlab" / "policy.yaml"
@@ -66,7 +66,7 @@ def lint(report: Report) -> None:
     report.quote("\n\n".join([*mismatch, total]) if mismatch else done.stdout + done.stderr)
     found = done.returncode == 1 and len(mismatch) == 1
     report.line(found, "the firewall cannot do it, and lint says why", f"exit status {done.returncode}")
-    for target in TARGETS:
+    for target in runnable():
         done = policyc("lint", "--target", target, str(POLICY))
         report.line(done.returncode == 0, f"{target}: nothing to object", f"exit status {done.returncode}")
         if done.returncode:
@@ -179,7 +179,7 @@ def main() -> int:
         folder = Path(name)
         lint(report)
         refuse(report, folder / "refused")
-        for target in TARGETS:
+        for target in runnable():
             report.title(f"policyc build --target {target}, and run it")
             try:
                 program(target)

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from loopback.pki import Issued, authority, leaf, write
+from policyc.compiler.loopback.pki import Issued, authority, leaf, write
 
 _HERE = Path(__file__).resolve().parent
 _SPARE = timedelta(days=7)
@@ -42,7 +42,20 @@ def two_sites(folder: Path) -> None:
     write(folder, "legacy", leaf(["legacy.example.com"], visible))
 
 
-EXAMPLES: dict[str, Callable[[Path], None]] = {"weberlab": weberlab, "two-sites": two_sites}
+def firewall(folder: Path) -> None:
+    """Public certificates; and an internal CA below a root, with the certificates of the servers behind."""
+    visible = _public(folder)
+    write(folder, "shop-fullchain", leaf(["shop.example.com", "www.shop.example.com"], visible))
+    write(folder, "apps-fullchain", leaf(["*.apps.example.com"], visible))
+    write(folder, "legacy", leaf(["legacy.example.com"], visible))
+    root = authority("Example Internal Root")
+    (folder / "internal-root.pem").write_bytes(root.pem)
+    internal = authority("Example Internal CA 2", root)
+    write(folder, "shop-internal", leaf(["shop.example.internal"], internal))
+    write(folder, "api-internal", leaf(["api.example.internal"], internal))
+
+
+EXAMPLES: dict[str, Callable[[Path], None]] = {"weberlab": weberlab, "two-sites": two_sites, "firewall": firewall}
 
 
 def make(example: str, *, force: bool = False) -> Path:

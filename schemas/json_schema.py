@@ -60,6 +60,14 @@ def policy_schema(targets: Mapping[str, type[TargetSettings]]) -> dict[str, Any]
         "additionalProperties": False,
         "properties": {name: {**part(model), "title": name} for name, model in sorted(targets.items())},
     }
+    for choice in parts["Acceptance"]["properties"]["target"]["anyOf"]:
+        if choice["type"] == "string":
+            choice |= {"enum": sorted(targets)}
+    for name in parts:
+        _complete(parts[name])
+    _complete(policy)
+    for target in policy["properties"]["targets"]["properties"].values():
+        _complete(target)
     used = json.dumps(parts)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -68,6 +76,12 @@ def policy_schema(targets: Mapping[str, type[TargetSettings]]) -> dict[str, Any]
         # Not those that stand above, and not those that pydantic leaves there of types whose schema we give ourselves.
         "$defs": {name: one for name, one in parts.items() if f'"{_REFERENCE.format(model=name)}"' in used},
     }
+
+
+def _complete(part: dict[str, Any]) -> None:
+    """Give every key of a part a title: pydantic gives none to those that hold another part."""
+    for key, value in part.get("properties", {}).items():
+        value.setdefault("title", key)
 
 
 def schema_text(schema: Mapping[str, Any]) -> str:

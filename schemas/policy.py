@@ -90,18 +90,18 @@ class Listener(Part):
 class KeyPair(Part):
     """A certificate and its private key."""
 
-    cert: FilePath
+    cert: FilePath = Field(examples=["certs/shop-fullchain.pem"])
     """PEM file: the leaf first, then its intermediates. Relative to the policy's file."""
-    key: FilePath
+    key: FilePath = Field(examples=["certs/shop.key"])
     """PEM file of the leaf's private key. Read to check the match; copied only by `build --keys copy`."""
 
 
 class BackendCa(Part):
     """Whom the proxy trusts on the inner leg."""
 
-    ca: FilePath
+    ca: FilePath = Field(examples=["certs/internal-ca.pem"])
     """PEM file with the trust anchors: root certificates, or a self-signed leaf."""
-    crl: FilePath | None = None
+    crl: FilePath | None = Field(None, examples=["certs/internal-ca.crl"])
     """PEM file with current revocation lists, one for every CA of the chain."""
 
 
@@ -123,15 +123,15 @@ def _server(value: Any) -> Any:
 class BackendTls(Part):
     """TLS towards a backend, and what its certificate must be."""
 
-    ca: Name | None = None
+    ca: Name | None = Field(None, examples=["internal-pki", "system"])
     """Whom to trust: a name of `backend_cas`, or `system` for the target machine's own store."""
     server_name: ExactHostname | None = None
     """The SNI sent and the name that the certificate must carry. Default: the hostname the visitor asked for."""
     verify: Literal["full", "chain", "none"] = "full"
     """`full`: chain and name; `chain`: the CA, not the name; `none`: nothing. Anything but `full` is a finding."""
-    certificate: OneOrMany[FilePath] | None = None
+    certificate: OneOrMany[FilePath] | None = Field(None, examples=["certs/shop-internal.pem"])
     """PEM file of the leaf that the backend presents, where known; two during a renewal."""
-    pins: Some[Pin] | None = None
+    pins: Some[Pin] | None = Field(None, examples=[["sha256:" + 8 * "01234567"]])
     """`sha256:` and the hex of the leaf's DER: only these leaves are accepted."""
     client_certificate: KeyPair | None = None
     """What the proxy shows to a backend that asks (mTLS)."""
@@ -150,7 +150,7 @@ class BackendTls(Part):
 class Health(Part):
     """Active health check: a request that a server must answer to get traffic."""
 
-    path: Text
+    path: Text = Field(examples=["/healthz"])
     """Path of the request."""
     interval: Duration = 5_000
     """Time between two checks."""
@@ -187,7 +187,7 @@ class Backend(Part):
     tls: (
         Annotated[Annotated[Literal[False], Tag("off")] | Annotated[BackendTls, Tag("on")], Discriminator(_tls_kind)]
         | None
-    ) = None
+    ) = Field(None, examples=[{"ca": "internal-pki", "server_name": "shop.internal"}, False])
     """TLS towards the servers, or `false` for plaintext. Must be said for a backend of a decrypted site."""
     balance: Literal["round_robin", "least_connections", "source_hash"] = "round_robin"
     """Which server gets the next request."""
@@ -204,13 +204,13 @@ class Backend(Part):
 class PathMatch(Part):
     """A condition on the path. Exactly one of the four; a list means any."""
 
-    exact: OneOrMany[Text] | None = None
+    exact: OneOrMany[Text] | None = Field(None, examples=["/status", ["/status", "/health"]])
     """The whole path."""
-    prefix: OneOrMany[Text] | None = None
+    prefix: OneOrMany[Text] | None = Field(None, examples=["/admin", ["/admin", "/manage"]])
     """The path's beginning on segment borders: `/admin` covers `/admin` and `/admin/x`, not `/administrator`."""
-    suffix: OneOrMany[Text] | None = None
+    suffix: OneOrMany[Text] | None = Field(None, examples=[".bak", [".bak", ".sql"]])
     """The path's end."""
-    regex: OneOrMany[Text] | None = None
+    regex: OneOrMany[Text] | None = Field(None, examples=["^/[a-z]+[.]php$"])
     """RE2 syntax, on the raw path, matched anywhere unless anchored. No repeated groups, no look-around."""
     ignore_case: bool = False
     """Compare without regard to case."""
@@ -225,17 +225,17 @@ class PathMatch(Part):
 class HeaderMatch(Part):
     """A condition on a request header. Every field line, and every element of a comma-separated list, is tried."""
 
-    name: HeaderName
+    name: HeaderName = Field(examples=["X-Requested-With"])
     """The header's name; case does not matter."""
-    exact: OneOrMany[Printable] | None = None
+    exact: OneOrMany[Printable] | None = Field(None, examples=["XMLHttpRequest"])
     """A whole value."""
-    prefix: OneOrMany[Printable] | None = None
+    prefix: OneOrMany[Printable] | None = Field(None, examples=["Bearer"])
     """A value's beginning."""
-    suffix: OneOrMany[Printable] | None = None
+    suffix: OneOrMany[Printable] | None = Field(None, examples=["-internal"])
     """A value's end."""
-    contains: OneOrMany[Printable] | None = None
+    contains: OneOrMany[Printable] | None = Field(None, examples=["curl/"])
     """A part of a value."""
-    regex: OneOrMany[Printable] | None = None
+    regex: OneOrMany[Printable] | None = Field(None, examples=["^[0-9]+$"])
     """RE2 syntax, matched anywhere in a value unless anchored; blanks around an element of a list may count or not."""
     present: Literal[True] | None = None
     """The header is there with any value but an empty one."""
@@ -257,11 +257,11 @@ class HeaderMatch(Part):
 class QueryMatch(Part):
     """A condition on the decoded first value of one query parameter."""
 
-    name: Annotated[Text, Field(min_length=1)]
+    name: Annotated[Text, Field(min_length=1)] = Field(examples=["debug"])
     """The parameter's name, case-sensitive, decoded."""
-    exact: OneOrMany[Text] | None = None
+    exact: OneOrMany[Text] | None = Field(None, examples=["1", ["1", "true"]])
     """The whole value, decoded; `+` in the query is a space."""
-    regex: OneOrMany[Text] | None = None
+    regex: OneOrMany[Text] | None = Field(None, examples=["^[0-9]+$"])
     """RE2 syntax, on the value as sent, matched anywhere unless anchored. `.` and negated classes stand for one byte as
     sent, other characters for each of their spellings. The sites refuse (400) queries in which a letter, a digit or one
     of `-._~` is percent-encoded."""
@@ -278,17 +278,19 @@ class QueryMatch(Part):
 class Condition(Part):
     """When a rule applies: all keys must hold, a list in a key means any."""
 
-    path: OneOrMany[PathMatch] | None = None
+    path: OneOrMany[PathMatch] | None = Field(
+        None, examples=[{"prefix": "/admin"}, [{"prefix": "/admin"}, {"suffix": ".bak"}]]
+    )
     """The request's path, case-sensitive unless `ignore_case`."""
-    method: OneOrMany[Method] | None = None
+    method: OneOrMany[Method] | None = Field(None, examples=["POST", ["PUT", "DELETE"]])
     """Exact method tokens."""
-    header: OneOrMany[HeaderMatch] | None = None
+    header: OneOrMany[HeaderMatch] | None = Field(None, examples=[{"name": "X-Debug", "present": True}])
     """A request header."""
-    query: OneOrMany[QueryMatch] | None = None
+    query: OneOrMany[QueryMatch] | None = Field(None, examples=[{"name": "debug", "present": True}])
     """A query parameter."""
-    source: OneOrMany[NetworkText] | None = None
+    source: OneOrMany[NetworkText] | None = Field(None, examples=[["10.0.0.0/8", "2001:db8::/32"]])
     """The peer's address, or the right-most untrusted one behind trusted proxies."""
-    host: OneOrMany[HostnameText] | None = None
+    host: OneOrMany[HostnameText] | None = Field(None, examples=["shop.example.com"])
     """The hostname asked for; for lists shared by several sites."""
 
     @model_validator(mode="after")
@@ -301,7 +303,7 @@ class Condition(Part):
 class Redirect(Part):
     """Where a redirect leads."""
 
-    to: Printable
+    to: Printable = Field(examples=["https://www.example.com/", "/new"])
     """A URL, or a path that begins with `/`."""
     status: Literal[301, 302, 303, 307, 308] = 308
     """The status code."""
@@ -321,11 +323,11 @@ class RateLimit(Part):
 class HeaderEdits(Part):
     """Edits of a message's headers: first `remove`, then `set`, then `add`."""
 
-    set: dict[HeaderName, HeaderValue] = {}
+    set: dict[HeaderName, HeaderValue] = Field(default={}, examples=[{"Strict-Transport-Security": "max-age=63072000"}])
     """Headers to set, in place of any of that name."""
-    add: dict[HeaderName, HeaderValue] = {}
+    add: dict[HeaderName, HeaderValue] = Field(default={}, examples=[{"Vary": "Accept-Language"}])
     """Headers to add, beside any of that name: as a line of its own, or behind a comma where that means the same."""
-    remove: list[HeaderName] = []
+    remove: list[HeaderName] = Field(default=[], examples=[["Server", "X-Powered-By"]])
     """Headers to take away."""
 
     @model_validator(mode="after")
@@ -339,7 +341,7 @@ class HeaderEdits(Part):
 class Rule(Part):
     """One rule of an inspection list."""
 
-    name: Text | None = None
+    name: Text | None = Field(None, examples=["admin-from-inside-only"])
     """For people, findings and logs."""
     when: Condition | None = None
     """Default: always."""
@@ -347,7 +349,7 @@ class Rule(Part):
     """The same shape, negated: the rule does not apply where all keys of this hold."""
     allow: Literal[True] | None = None
     """The request passes; no further rule is looked at."""
-    deny: int | None = None
+    deny: int | None = Field(None, examples=[403])
     """The request gets this status: 400 to 499, or 503."""
     redirect: Redirect | None = None
     """The request gets a redirect."""
@@ -359,7 +361,7 @@ class Rule(Part):
     """Edits of the request on its way to the backend."""
     response_headers: HeaderEdits | None = None
     """Edits of whatever is answered to the request, by the backend or by the edge after the rules were looked at."""
-    log: Printable | None = None
+    log: Printable | None = Field(None, examples=["admin"])
     """A label in the access log."""
 
     @model_validator(mode="after")
@@ -380,19 +382,19 @@ class Route(Part):
 
     path: PathMatch
     """A `prefix`; the longest of a site's routes wins."""
-    backend: Name
+    backend: Name = Field(examples=["api"])
     """A name of `backends`."""
 
 
 class ClientAuth(Part):
     """Certificates asked of visitors."""
 
-    ca: Name
+    ca: Name = Field(examples=["partner-ca"])
     """Whom to trust: a name of `backend_cas`."""
     mode: Literal["require", "optional"] = "require"
     """`require`: without a good certificate the handshake is refused, or the request by 400. `optional`: a bad one is
     refused like that, none is not."""
-    forward_subject: HeaderName | None = None
+    forward_subject: HeaderName | None = Field(None, examples=["X-Client-DN"])
     """The header that tells the backend the certificate's subject. What the visitor sends under it is dropped."""
 
 
@@ -414,29 +416,29 @@ class Paths(Part):
 class Site(Part):
     """Hostnames that visitors reach, with what they are shown and what is done with their requests."""
 
-    hostnames: Some[HostnameText]
+    hostnames: Some[HostnameText] = Field(examples=[["shop.example.com"], ["*.shop.example.com"]])
     """Names, or `*.example.com` for exactly one label. An exact name beats a wildcard."""
-    listeners: Some[Name] | None = None
+    listeners: Some[Name] | None = Field(None, examples=[["https"]])
     """Names of `listeners` where the site is reached. Default: all."""
-    public_certificate: Name | None = None
+    public_certificate: Name | None = Field(None, examples=["shop"])
     """A name of `public_certificates`. Needed unless `decrypt: false`."""
-    backend: Name
+    backend: Name = Field(examples=["shop"])
     """A name of `backends`."""
     decrypt: bool = True
     """`false`: TLS passes through untouched, routed by SNI."""
-    inspect: list[Name] = []
+    inspect: list[Name] = Field(default=[], examples=[["public-web"]])
     """Names of `inspection_rules`, in order."""
-    routes: list[Route] = []
+    routes: list[Route] = Field(default=[], examples=[[{"path": {"prefix": "/api"}, "backend": "api"}]])
     """Other backends for other paths; the longest prefix wins."""
     client_auth: ClientAuth | None = None
     """Certificates asked of visitors."""
-    scan: Name | None = None
+    scan: Name | None = Field(None, examples=["strict"])
     """Content scanning by the target's threat engine, by the name of a profile."""
-    public_addresses: list[AddressText] = []
+    public_addresses: list[AddressText] = Field(default=[], examples=[["198.51.100.10"]])
     """Where visitors reach the site; a transparent target matches on it."""
     paths: Paths = Paths()
     """Opt-ins of the normal form."""
-    methods: list[Method] = []
+    methods: list[Method] = Field(default=[], examples=[["PROPFIND"]])
     """Methods beyond GET HEAD POST PUT PATCH DELETE OPTIONS."""
     websocket: bool = False
     """Let WebSocket upgrades pass; any other upgrade is refused."""
@@ -465,15 +467,15 @@ class Site(Part):
 class Acceptance(Part):
     """A finding that somebody decided to live with."""
 
-    finding: Name
+    finding: Name = Field(examples=["certificate-expires-soon"])
     """The rule's name, as findings print it."""
     target: Name | None = None
     """Only for this target. Default: any."""
-    sites: Some[Name] | None = None
+    sites: Some[Name] | None = Field(None, examples=[["shop"]])
     """Only for these sites. Default: any."""
-    backends: Some[Name] | None = None
+    backends: Some[Name] | None = Field(None, examples=[["shop"]])
     """Only for these backends. Default: any."""
-    reason: Annotated[Text, Field(min_length=1)]
+    reason: Annotated[Text, Field(min_length=1)] = Field(examples=["renewed every week by ACME"])
     """Why; for whoever reads it next year."""
     until: DateText | None = None
     """The last day it holds."""
@@ -488,17 +490,48 @@ class Policy(Part):
     """Prefix of generated names."""
     listeners: dict[Name, Listener] = Field(default_factory=lambda: {"https": Listener()})
     """Where visitors connect. Default: one listener `https` on port 443 of all addresses."""
-    public_certificates: dict[Name, KeyPair] = {}
+    public_certificates: dict[Name, KeyPair] = Field(
+        default={}, examples=[{"shop": {"cert": "certs/shop-fullchain.pem", "key": "certs/shop.key"}}]
+    )
     """What visitors see."""
-    backend_cas: dict[Name, BackendCa] = {}
+    backend_cas: dict[Name, BackendCa] = Field(default={}, examples=[{"internal-pki": {"ca": "certs/internal-ca.pem"}}])
     """Whom the proxy trusts on the inner leg."""
-    backends: dict[Name, Backend] = {}
+    backends: dict[Name, Backend] = Field(
+        default={},
+        examples=[
+            {"shop": {"servers": ["192.0.2.10:443"], "tls": {"ca": "internal-pki", "server_name": "shop.internal"}}}
+        ],
+    )
     """The servers behind."""
-    inspection_rules: dict[Name, list[Rule]] = {}
+    inspection_rules: dict[Name, list[Rule]] = Field(
+        default={},
+        examples=[
+            {
+                "public-web": [
+                    {"when": {"path": {"prefix": "/admin"}}, "unless": {"source": ["10.0.0.0/8"]}, "deny": 403}
+                ]
+            }
+        ],
+    )
     """Named lists of rules, first to last."""
-    sites: dict[Name, Site] = {}
+    sites: dict[Name, Site] = Field(
+        default={},
+        examples=[
+            {
+                "shop": {
+                    "hostnames": ["shop.example.com"],
+                    "public_certificate": "shop",
+                    "backend": "shop",
+                    "inspect": ["public-web"],
+                }
+            }
+        ],
+    )
     """The hostnames that visitors reach."""
     targets: dict[Name, dict[str, Any]] = {}
     """Version and placement of each target; never behaviour."""
-    accept: list[Acceptance] = []
+    accept: list[Acceptance] = Field(
+        default=[],
+        examples=[[{"finding": "certificate-expires-soon", "sites": ["shop"], "reason": "renewed every week by ACME"}]],
+    )
     """Findings that somebody decided to live with."""

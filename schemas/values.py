@@ -60,8 +60,6 @@ def wrong(message: str) -> PydanticCustomError:
 
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            raise PydanticCustomError("string_type", "this must be a text")
         raise wrong(f"this must be {what}")
     return value
 

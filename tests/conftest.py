@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 import pytest
-from loopback.proxy import Missing, program
+from policyc.compiler.loopback.proxy import Missing, program
 
 
 @pytest.fixture(scope="session")

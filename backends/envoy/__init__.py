@@ -20,12 +20,21 @@ class EnvoyTarget(Target["Settings"]):
 
     name = "envoy"
     title = "Envoy"
+    # Without an interval it keeps what it logs for ten seconds.
+    foreground = (
+        *("envoy", "-c", "envoy.json", "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"),
+        *("--file-flush-interval-msec", "50"),
+    )
 
     def settings_model(self) -> type[Settings]:
         """Version, and where the machine keeps its trust store."""
         from .support import Settings
 
         return Settings
+
+    def settings_here(self, settings: Settings, folder: str) -> Settings:
+        """The same behaviour, with sockets and logs where they can be."""
+        return settings.model_copy(update={"access_log": None})
 
     def support(self, settings: Settings) -> Mapping[Feature, Support]:
         """What Envoy can do."""

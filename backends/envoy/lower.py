@@ -1,246 +1,45 @@
-"""Plan → what Envoy is made of: listeners, filter chains, virtual hosts with ordered steps, clusters."""
+"""Plan → model: listeners and their filter chains, virtual hosts, clusters, and the files they need."""
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from ...compiler.bundle import KeyFile
 from ...compiler.diagnostics import Path, format_path
-from ...compiler.normal_form import F1, F2, HOST, USUAL_METHODS, escape_text
+from ...compiler.normal_form import STRICT, USUAL_METHODS
 from ...compiler.plan import (
-    Allow,
     Balance,
-    Condition,
-    Deny,
-    Health,
+    Certificate,
     HostGroup,
-    Hostname,
     Listener,
-    Network,
-    PathMatcher,
     Plan,
-    PublicCertificate,
-    Rule,
-    Server,
     Site,
-    Socket,
-    TextMatch,
-    Timeouts,
-    TlsSettings,
     TrustAnchors,
     Upstream,
     Verify,
 )
-from .support import Settings
-
-# Header names with an underscore are dropped when a request is read, so no visitor can send these two.
-SOURCE_HEADER = "policyc_source"
-UPGRADE_HEADER = "policyc_upgrade"
-
-PLAIN_SEGMENTS = r"(?:/(?:[^/?.]|[.][^/?.]|[.][.][^/?])[^/?]*)*/?(?:[?].*)?"
-"""The complement of `normal_form.R3`: no segment is empty, ``.`` or ``..``. It must match, so it fails closed."""
-
-CANONICAL_HOST = "[a-z0-9._-]+"
-"""A host that needs neither lower-casing nor a port taken off."""
-
-MAX_PROGRAM_SIZE = 10_000
-"""Instructions of one RE2 program. Envoy's own bound of 100 is less than one long path; RE2's, about 460,000, would let
-one request cost a second."""
-
-_PIECE = MAX_PROGRAM_SIZE // 2
-"""Many paths are one expression, and so a single pass over the path, up to this size; then a second one begins."""
-
-
-# --- the model ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A request header's whole value, all its lines joined by commas, matches an RE2 expression."""
-
-    header: str
-    expression: str
-
-
-@dataclass(frozen=True, slots=True)
-class FromNetworks:
-    """The peer's address is in one of these networks."""
-
-    networks: tuple[Network, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Every:
-    """All of these hold."""
-
-    of: tuple[Test, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Some:
-    """At least one of these holds."""
-
-    of: tuple[Test, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """This does not hold."""
-
-    of: Test
-
-
-Test = Match | FromNetworks | Every | Some | Not
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The first step whose test holds ends the walk: with `status`, or by forwarding where it is None."""
-
-    name: str
-    source: str
-    test: Test
-    status: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Forward:
-    """To a cluster. `host` is the visitor's host where it can only be one; `host_header` is sent instead of it.
-
-    Where a connection fails, `primaries - 1` other servers and then each of the `backups` are tried.
-    """
-
-    cluster: str
-    host: str | None
-    host_header: str | None
-    by_source: bool
-    timeouts: Timeouts
-    primaries: int
-    backups: int
-
-
-@dataclass(frozen=True, slots=True)
-class ToHttps:
-    """308 to https on this port."""
-
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class VirtualHost:
-    """Hosts that are treated alike. `own` narrows wildcard domains, which Envoy matches at any depth, to one label.
-
-    A request that passes `normal` walks the `steps` and then meets `end`; any other gets 400.
-    """
-
-    name: str
-    source: str
-    domains: tuple[str, ...]
-    own: Test | None
-    normal: Test
-    steps: tuple[Step, ...]
-    end: Forward | ToHttps
-
-
-@dataclass(frozen=True, slots=True)
-class Http:
-    """An HTTP connection manager. `foreign` are hosts below its wildcards that belong elsewhere: 421, as all others."""
-
-    name: str
-    source: str
-    protocols: tuple[str, ...]
-    hosts: tuple[VirtualHost, ...]
-    foreign: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Terminate:
-    """TLS ends here, with this certificate."""
-
-    name: str
-    source: str
-    certificate: str
-    tls: TlsSettings
-    http: Http
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """TLS goes through to a cluster."""
-
-    name: str
-    source: str
-    cluster: str
-    by_source: bool
-    idle: int
-    attempts: int
-
-
-Chain = Terminate | Pass
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """Sockets for TLS. A name in `exact` leads to its chain; else the first of `wildcards` whose expression matches."""
-
-    name: str
-    source: str
-    binds: tuple[Socket, ...]
-    exact: tuple[tuple[str, str], ...]
-    wildcards: tuple[tuple[str, str], ...]
-    chains: tuple[Chain, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """Sockets for plain HTTP, which only redirect."""
-
-    name: str
-    source: str
-    binds: tuple[Socket, ...]
-    http: Http
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterTls:
-    """TLS to a cluster. Without `ca` anything is accepted; without `san` any name."""
-
-    sni: str
-    ca: str | None
-    san: str | None
-    min_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """Servers. `check_host` is the Host of health checks, None for a server's own address."""
-
-    name: str
-    source: str
-    servers: tuple[Server, ...]
-    backups: tuple[Server, ...]
-    tls: ClusterTls | None
-    http: bool
-    balance: Balance
-    health: Health | None
-    check_host: str | None
-    timeouts: Timeouts
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """Everything that ``envoy.json`` says, and the files beside it."""
-
-    listeners: tuple[Tls | Plain, ...]
-    clusters: tuple[Cluster, ...]
-    files: tuple[tuple[str, bytes], ...]
-    keys: tuple[KeyFile, ...]
-
-
-# --- lowering -------------------------------------------------------------------------------------------------
+from . import rules
+from .conditions import host_is, normal, one_label, path_is
+from .model import (
+    Branch,
+    ClientCertificates,
+    Cluster,
+    ClusterTls,
+    Configuration,
+    Forward,
+    Http,
+    Log,
+    Pass,
+    Plain,
+    Terminate,
+    Tls,
+    ToHttps,
+    VirtualHost,
+    some,
+)
+from .support import Settings, lacks_suite
 
 
 def lower(plan: Plan, settings: Settings, source: str) -> Configuration:
@@ -254,27 +53,16 @@ class _Lowering:
         self.settings = settings
         self.source = source
         self.clusters: dict[str, Cluster] = {}
-        self.certificates: dict[str, PublicCertificate] = {}
-        self.anchors: dict[str, TrustAnchors] = {}
+        self.files: dict[str, bytes] = {}
+        self.keys: dict[str, KeyFile] = {}
 
     def configuration(self) -> Configuration:
         listeners = [one for listener in self.plan.listeners for one in self._listeners(listener)]
-        files = [
-            (_certificate_file(one, "pem"), "".join(certificate.pem for certificate in one.chain).encode())
-            for one in self.certificates.values()
-        ]
-        files += [
-            (self._ca_file(one), "".join(certificate.pem for certificate in one.certificates).encode())
-            for one in self.anchors.values()
-        ]
         return Configuration(
             listeners=tuple(listeners),
             clusters=tuple(self.clusters.values()),
-            files=tuple(files),
-            keys=tuple(
-                KeyFile(_certificate_file(one, "key"), one.key_file, one.key_as_written)
-                for one in self.certificates.values()
-            ),
+            files=tuple(self.files.items()),
+            keys=tuple(self.keys.values()),
         )
 
     def _from(self, path: Path) -> str:
@@ -288,14 +76,16 @@ class _Lowering:
             name=listener.name,
             source=self._from(listener.path),
             binds=listener.binds,
+            proxy_protocol=listener.proxy_protocol,
             exact=tuple(
                 (host.name, site.name) for site in listener.sites for host in site.hostnames if not host.wildcard
             ),
             wildcards=tuple(
-                (_one_label(host), site.name) for site in listener.sites for host in site.hostnames if host.wildcard
+                (one_label(host), site.name) for site in listener.sites for host in site.hostnames if host.wildcard
             ),
             chains=tuple(
-                self._terminate(listener, site, below) if site.decrypt else self._pass(site) for site in listener.sites
+                self._terminate(listener, site, below) if site.decrypt else self._pass(listener, site)
+                for site in listener.sites
             ),
         )
         if listener.redirect_http:
@@ -304,14 +94,15 @@ class _Lowering:
                 name,
                 self._from((*listener.path, "redirect_http")),
                 listener.redirect_http,
+                listener.proxy_protocol,
                 self._redirect(listener, name),
             )
 
     def _terminate(self, listener: Listener, site: Site, below: dict[str, list[tuple[str, str]]]) -> Terminate:
         assert site.certificate is not None
-        self.certificates[site.certificate.name] = site.certificate
         source = self._from(site.path)
-        hosts = tuple(host for group in site.groups for host in self._virtual_hosts(site, group))
+        walk = rules.walk(site.rule_lists, self._from)
+        hosts = tuple(host for group in site.groups for host in self._virtual_hosts(listener, site, group, walk))
         foreign = tuple(
             name
             for host in site.hostnames
@@ -319,15 +110,41 @@ class _Lowering:
             for name, owner in below.get(host.name, ())
             if owner != site.name
         )
+        asks_for_source = any(
+            condition.sources
+            for rule_list in site.rule_lists
+            for rule in rule_list.rules
+            for condition in (rule.when, rule.unless)
+            if condition is not None
+        )
+        auth = site.client_auth
+        shown = site.certificate
+        files = f"certs/{shown.name}.pem", f"certs/{shown.name}.key"
         return Terminate(
             name=site.name,
             source=source,
-            certificate=site.certificate.name,
-            tls=listener.tls,
-            http=Http(site.name, source, listener.protocols, hosts, foreign),
+            certificate=self._shown(files, shown.chain, shown.key_file, shown.key_as_written),
+            tls=replace(
+                listener.tls,
+                ciphers=tuple(one for one in listener.tls.ciphers if not lacks_suite(one, self.settings)),
+            ),
+            clients=ClientCertificates(auth.required, *self._trust(auth.anchors)) if auth else None,
+            http=Http(
+                site.name,
+                source,
+                listener.protocols,
+                hosts,
+                foreign,
+                walk.filters,
+                listener.trusted_proxies,
+                rerouted=bool(listener.trusted_proxies) and asks_for_source,
+                custom_methods=not set(site.methods) <= set(USUAL_METHODS),
+                subject_header=auth.forward_subject if auth else None,
+                log=self._log(listener, site),
+            ),
         )
 
-    def _pass(self, site: Site) -> Pass:
+    def _pass(self, listener: Listener, site: Site) -> Pass:
         (group,) = site.groups
         backend = group.upstream.backend
         return Pass(
@@ -337,59 +154,72 @@ class _Lowering:
             by_source=backend.balance is Balance.SOURCE_HASH,
             idle=backend.timeouts.idle,
             attempts=len(backend.servers),
+            log=self._log(listener, site, backend.name),
         )
 
-    def _virtual_hosts(self, site: Site, group: HostGroup) -> Iterable[VirtualHost]:
+    def _log(self, listener: Listener, site: Site, backend: str = "") -> Log:
+        return Log(listener.name, site.name, self.settings.access_log, backend)
+
+    def _virtual_hosts(
+        self, listener: Listener, site: Site, group: HostGroup, walk: rules.Walk
+    ) -> Iterable[VirtualHost]:
         """One for the exact names and one for the wildcards, so that only the latter pay for their check."""
-        cluster = self._cluster(group.upstream, passed=False)
-        backend = group.upstream.backend
         for wildcard in (False, True):
             hostnames = tuple(host for host in group.hostnames if host.wildcard is wildcard)
             if not hostnames:
                 continue
+            name = group.id + ("-wildcard" if wildcard else "")
             yield VirtualHost(
-                name=group.id + ("-wildcard" if wildcard else ""),
+                name=name,
                 source=self._from(site.path),
                 domains=tuple(map(str, hostnames)),
-                own=_any(_host_is(host) for host in hostnames) if wildcard else None,
-                normal=_normal(site.methods),
-                steps=tuple(
-                    step for rule_list in site.rule_lists for rule in rule_list.rules for step in self._steps(rule)
+                own=some(tuple(map(host_is, hostnames))) if wildcard else None,
+                normal=normal(
+                    site.methods,
+                    site.path_options,
+                    websocket=site.websocket,
+                    trusted=listener.trusted_proxies,
                 ),
-                end=Forward(
-                    cluster=cluster,
-                    host=hostnames[0].name if len(hostnames) == 1 and not wildcard else None,
-                    host_header=backend.host_header,
-                    by_source=backend.balance is Balance.SOURCE_HASH,
-                    timeouts=backend.timeouts,
-                    primaries=sum(not server.backup for server in backend.servers),
-                    backups=sum(server.backup for server in backend.servers),
+                end=self._forward(site, name, site.path, group.upstream),
+                steps=walk.steps,
+                branches=tuple(
+                    Branch(
+                        path_is([route.prefix]),
+                        self._forward(site, format_path(route.path), route.path, route.upstream),
+                    )
+                    for route in group.routes
                 ),
+                filters=walk.to_end,
             )
+
+    def _forward(self, site: Site, name: str, path: Path, upstream: Upstream) -> Forward:
+        backend = upstream.backend
+        return Forward(
+            name=name,
+            source=self._from(path),
+            cluster=self._cluster(upstream, passed=False),
+            backend=backend.name,
+            host_header=backend.host_header,
+            by_source=backend.balance is Balance.SOURCE_HASH,
+            timeouts=backend.timeouts,
+            primaries=sum(not server.backup for server in backend.servers),
+            backups=sum(server.backup for server in backend.servers),
+            upgrades=site.websocket,
+        )
 
     def _redirect(self, listener: Listener, name: str) -> Http:
         source = self._from((*listener.path, "redirect_http"))
         hostnames = [host for site in listener.sites for host in site.hostnames]
         exact = tuple(host.name for host in hostnames if not host.wildcard)
         end = ToHttps(listener.public_port)
-        normal = _normal(USUAL_METHODS)
-        hosts = [VirtualHost("exact", source, exact, None, normal, (), end)] if exact else []
+        usual = normal(USUAL_METHODS, STRICT)
+        hosts = [VirtualHost("exact", source, exact, None, usual, end)] if exact else []
         hosts += [
-            VirtualHost(str(host), source, (str(host),), _host_is(host), normal, (), end)
+            VirtualHost(str(host), source, (str(host),), host_is(host), usual, end)
             for host in hostnames
             if host.wildcard
         ]
-        return Http(name, source, ("http/1.1",), tuple(hosts), ())
-
-    # --- rules ------------------------------------------------------------------------------------------------
-
-    def _steps(self, rule: Rule) -> Iterable[Step]:
-        for action in rule.actions:
-            if isinstance(action, Allow | Deny):
-                test = _condition(rule.when)
-                if rule.unless is not None:
-                    test = Every((test, Not(_condition(rule.unless))))
-                yield Step(rule.id, self._from(rule.path), test, action.status if isinstance(action, Deny) else None)
+        return Http(name, source, ("http/1.1",), tuple(hosts))
 
     # --- clusters ---------------------------------------------------------------------------------------------
 
@@ -405,7 +235,7 @@ class _Lowering:
             servers=tuple(server for server in backend.servers if not server.backup),
             backups=tuple(server for server in backend.servers if server.backup),
             tls=None if passed else self._cluster_tls(upstream),
-            http=not passed,
+            protocol=None if passed else backend.protocol,
             balance=backend.balance,
             health=backend.health,
             check_host=backend.host_header or upstream.server_name,
@@ -417,34 +247,50 @@ class _Lowering:
         tls = upstream.backend.tls
         if tls is None:
             return None
-        assert upstream.server_name is not None
         verified = tls.verify is not Verify.NONE
         assert not verified or tls.anchors is not None
+        ca, crl = self._trust(tls.anchors) if verified and tls.anchors else (None, None)
+        certificate = None
+        if tls.client_certificate:
+            shown = tls.client_certificate
+            files = f"client/{upstream.backend.name}.pem", f"client/{upstream.backend.name}.key"
+            certificate = self._shown(files, shown.chain, shown.key_file, shown.key_as_written)
         return ClusterTls(
             sni=upstream.server_name,
-            ca=self._trust(tls.anchors) if verified and tls.anchors else None,
+            ca=ca,
+            crl=crl,
             san=upstream.server_name if tls.verify is Verify.FULL else None,
+            by_host=upstream.server_name is None,
+            verify_host=upstream.server_name is None and tls.verify is Verify.FULL,
+            pins=tls.pins,
+            certificate=certificate,
             min_version=tls.min_version,
         )
 
-    def _trust(self, anchors: TrustAnchors) -> str:
-        if anchors.system:
-            return self.settings.system_ca
-        self.anchors[anchors.name] = anchors
-        return self._ca_file(anchors)
+    # --- files ------------------------------------------------------------------------------------------------
 
-    def _ca_file(self, anchors: TrustAnchors) -> str:
-        return f"ca/{anchors.name}.pem"
+    def _trust(self, anchors: TrustAnchors) -> tuple[str, str | None]:
+        """The files of a CA and of its revocation lists."""
+        ca = self.settings.system_ca if anchors.system else f"ca/{anchors.name}.pem"
+        if not anchors.system:
+            self.files[ca] = _pem(anchors.certificates)
+        if anchors.crl_pem is None:
+            return ca, None
+        crl = f"ca/{anchors.name}.crl"
+        self.files[crl] = anchors.crl_pem.encode()
+        return ca, crl
+
+    def _shown(
+        self, files: tuple[str, str], chain: Sequence[Certificate], key_file: str, as_written: str
+    ) -> tuple[str, str]:
+        """The files of a certificate's chain and of its key."""
+        self.files[files[0]] = _pem(chain)
+        self.keys[files[1]] = KeyFile(files[1], key_file, as_written)
+        return files
 
 
-def certificate_files(name: str) -> tuple[str, str]:
-    """Where a certificate's chain and key lie."""
-    return f"certs/{name}.pem", f"certs/{name}.key"
-
-
-def _certificate_file(certificate: PublicCertificate, extension: str) -> str:
-    chain, key = certificate_files(certificate.name)
-    return chain if extension == "pem" else key
+def _pem(certificates: Iterable[Certificate]) -> bytes:
+    return "".join(certificate.pem for certificate in certificates).encode()
 
 
 def _exact_below_wildcards(sites: Sequence[Site]) -> dict[str, list[tuple[str, str]]]:
@@ -457,98 +303,3 @@ def _exact_below_wildcards(sites: Sequence[Site]) -> dict[str, list[tuple[str, s
             if not host.wildcard and parent in wildcards:
                 below[parent].append((host.name, site.name))
     return below
-
-
-# --- tests ----------------------------------------------------------------------------------------------------
-
-
-def _normal(methods: Sequence[str]) -> Test:
-    """What every request must be before rules are looked at. Each part must match, so a failing one refuses."""
-    return Every(
-        (
-            Match(":method", "|".join(map(escape_text, methods))),
-            Not(Match(UPGRADE_HEADER, r"\C*")),
-            Match(":path", F1),
-            Match(":path", F2),
-            Match(":path", PLAIN_SEGMENTS),
-        )
-    )
-
-
-PLAIN_HOST = Match(":authority", HOST)
-"""A host that is plainly spelled."""
-
-
-def _one_label(host: Hostname) -> str:
-    return "[^.]+[.]" + escape_text(host.name)
-
-
-def _host_is(host: Hostname) -> Test:
-    """The host, in any case and with any port. It is ASCII by then: `PLAIN_HOST` comes first."""
-    name = "[^.:]+[.]" + escape_text(host.name) if host.wildcard else escape_text(host.name)
-    return Match(":authority", f"(?i){name}(?::[0-9]+)?")
-
-
-def _condition(condition: Condition) -> Test:
-    parts: list[Test] = []
-    if condition.paths:
-        parts.append(_any(_paths(condition.paths)))
-    if condition.methods:
-        parts.append(Match(":method", "|".join(map(escape_text, condition.methods))))
-    if condition.headers:
-        parts.append(
-            _any(
-                # \C is any byte: `.` does not match one that is not UTF-8 (up to 1.38.3).
-                Match(
-                    # Envoy knows the Host field by its HTTP/2 name only.
-                    ":authority" if header.name == "host" else header.name,
-                    r"\C*[^, \t]\C*" if header.kind is TextMatch.PRESENT else rf"\C*(?:{header.expression})\C*",
-                )
-                for header in condition.headers
-            )
-        )
-    if condition.sources:
-        parts.append(FromNetworks(condition.sources))
-    if condition.hosts:
-        parts.append(_any(_host_is(host) for host in condition.hosts))
-    if not parts:
-        return Match(":path", ".*")  # an empty condition holds always
-    return parts[0] if len(parts) == 1 else Every(tuple(parts))
-
-
-def _paths(paths: Sequence[PathMatcher]) -> Iterable[Test]:
-    piece: list[str] = []
-    size = 0
-    for matcher in paths:
-        size += program_size(matcher.expression)
-        if piece and size > _PIECE:
-            yield _path_is(piece)
-            piece, size = [], program_size(matcher.expression)
-        piece.append(matcher.expression)
-    yield _path_is(piece)
-
-
-def _path_is(expressions: Sequence[str]) -> Test:
-    return Match(":path", f"(?:{'|'.join(expressions)})(?:[?].*)?")
-
-
-_ATOM = re.compile(r"(\\x..|\\.|\[\^?\]?(?:\\.|[^]\\])*\]|.)(?:\{(\d+)(?:,(\d*))?\})?", re.DOTALL)
-
-
-def program_size(expression: str) -> int:
-    """At least as many instructions as RE2 (2025-11) compiles an expression of the Plan to.
-
-    Measured: one for an ASCII character, up to ten and one for each range for a negated class; a repetition repeats
-    them. Only characters and classes are ever repeated by a number.
-    """
-    total = 20
-    for match in _ATOM.finditer(expression):
-        atom, low, high = match[1], match[2], match[3]
-        cost = 10 + len(atom) if atom[0] in "[." else 2 * len(atom.encode())
-        total += cost * max(int(low or 1), int(high or 1))
-    return total
-
-
-def _any(tests: Iterable[Test]) -> Test:
-    found = tuple(tests)
-    return found[0] if len(found) == 1 else Some(found)

@@ -7,11 +7,13 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from ...compiler.features import Feature, Support, complete, emulated, impossible, native, planned
+from ...compiler.features import Feature, Support, complete, emulated, impossible, native, version_key
 from ...schemas.target import TargetSettings, Version
 
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/+@-]*$", max_length=1000)]
 
+TESTED = "1.40"
+"""With which the live tests run."""
 OLDEST = "1.36"
 """The oldest version whose behaviour in the points that matter was measured by hand."""
 
@@ -23,6 +25,21 @@ class Settings(TargetSettings):
     """Envoy's version, quoted: `"1.40"`."""
     system_ca: AbsolutePath = "/etc/ssl/certs/ca-certificates.crt"
     """What `ca: system` means on the target machine: a file of PEM certificates."""
+    access_log: AbsolutePath | None = None
+    """The file of the access log. Default: standard output."""
+
+
+_NOT_IN_BORINGSSL = frozenset(
+    {"ECDHE-ECDSA-AES256-SHA384", "ECDHE-RSA-AES256-SHA384", "AES128-SHA256", "AES256-SHA256"}
+)
+_NEW_IN_BORINGSSL = "ECDHE-ECDSA-AES128-SHA256"
+"""Not in 1.36.4, in 1.40.0."""
+
+
+def lacks_suite(name: str, settings: Settings) -> bool:
+    """Whether Envoy refuses to start with a TLS 1.2 suite."""
+    old = version_key(settings.version) < version_key(TESTED)
+    return name in _NOT_IN_BORINGSSL or (old and name == _NEW_IN_BORINGSSL)
 
 
 def support() -> Mapping[Feature, Support]:
@@ -39,18 +56,20 @@ _SUPPORT = complete(
         ),
         Feature.NORMAL_FORM: emulated("three expressions that must match before any rule is looked at", since=OLDEST),
         Feature.FORWARDING_HEADERS: native(),
-        Feature.ACCESS_LOG: planned(),
+        Feature.ACCESS_LOG: native(reason="JSON on standard output, or in a file"),
         Feature.WILDCARD_HOSTNAME: emulated(
             "expressions on the SNI and on the host: Envoy's own wildcards match any depth"
         ),
         Feature.TLS_MODERN: native(),
         Feature.TLS_INTERMEDIATE: native(),
-        Feature.TLS_OLD: planned(),
+        Feature.TLS_OLD: native(reason="without the suites that BoringSSL does not have, which a finding names"),
         Feature.TLS_VERSIONS: native(),
         Feature.HTTP2: native(),
         Feature.HTTP_REDIRECT: native(),
-        Feature.TRUSTED_PROXIES: planned(),
-        Feature.PROXY_PROTOCOL: planned(),
+        Feature.TRUSTED_PROXIES: native(
+            since="1.38", reason="a route is chosen anew when the source is known: before, only Lua could ask for it"
+        ),
+        Feature.PROXY_PROTOCOL: native(),
         Feature.SEVERAL_LISTENERS: native(),
         Feature.PASSTHROUGH: native(),
         Feature.VERIFY_FULL: native(),
@@ -58,11 +77,11 @@ _SUPPORT = complete(
         Feature.VERIFY_NONE: native(),
         Feature.PLAINTEXT_BACKEND: native(),
         Feature.SYSTEM_CA: native(),
-        Feature.BACKEND_CRL: planned(),
-        Feature.BACKEND_PIN: planned(),
-        Feature.BACKEND_CLIENT_CERTIFICATE: planned(),
+        Feature.BACKEND_CRL: native(),
+        Feature.BACKEND_PIN: native(),
+        Feature.BACKEND_CLIENT_CERTIFICATE: native(),
         Feature.BACKEND_MIN_TLS: native(),
-        Feature.WILDCARD_SERVER_NAME: planned(),
+        Feature.WILDCARD_SERVER_NAME: native(),
         Feature.SEVERAL_SERVERS: native(),
         Feature.SERVER_WEIGHT: native(),
         Feature.BACKUP_SERVER: emulated("a second priority, to which a request goes when every other server failed"),
@@ -74,33 +93,40 @@ _SUPPORT = complete(
         Feature.TIMEOUTS: emulated(
             "`response` also bounds a gap in the answer's body, as Envoy has one timer for both"
         ),
-        Feature.BACKEND_HTTP2: planned(),
+        Feature.BACKEND_HTTP2: native(),
         Feature.HOST_HEADER: native(),
         Feature.MATCH_PATH: native(),
         Feature.MATCH_PATH_REGEX: native(),
         Feature.MATCH_METHOD: native(),
         Feature.MATCH_HEADER: native(),
-        Feature.MATCH_HEADER_REGEX: planned(),
-        Feature.MATCH_QUERY: planned(),
+        Feature.MATCH_HEADER_REGEX: native(
+            since="1.39.3", reason="before, `.` and negated classes do not match bytes that are no UTF-8"
+        ),
+        Feature.MATCH_QUERY: native(),
         Feature.MATCH_SOURCE: emulated("the peer's address is written into an internal header before the rules"),
         Feature.MATCH_HOST: native(),
         Feature.ALLOW: native(),
         Feature.DENY: native(),
-        Feature.REDIRECT: planned(),
-        Feature.RATE_LIMIT: planned(),
-        Feature.LIMIT_BODY: planned(),
-        Feature.REQUEST_HEADERS: planned(),
-        Feature.RESPONSE_HEADERS: planned(),
-        Feature.LOG_LABEL: planned(),
-        Feature.ROUTES: planned(),
-        Feature.CLIENT_AUTH: planned(),
+        Feature.REDIRECT: emulated("an answer with a Location as written: Envoy's own redirects take it apart"),
+        Feature.RATE_LIMIT: emulated(
+            "a bucket of tokens for each source, filled evenly; of more than 100,000 the longest silent is forgotten",
+            since=OLDEST,
+        ),
+        Feature.LIMIT_BODY: emulated("a body of unknown length is read whole before it is judged", since=OLDEST),
+        Feature.REQUEST_HEADERS: native(since=OLDEST, reason="older versions were never tried"),
+        Feature.RESPONSE_HEADERS: native(since=OLDEST, reason="older versions were never tried"),
+        Feature.LOG_LABEL: native(since=OLDEST, reason="older versions were never tried"),
+        Feature.ROUTES: native(),
+        Feature.CLIENT_AUTH: native(),
         Feature.SCAN: impossible("Envoy has no threat engine"),
-        Feature.EXTRA_METHODS: planned(),
-        Feature.WEBSOCKET: planned(),
-        Feature.ENCODED_SLASH: planned(),
-        Feature.ENCODED_RESERVED: planned(),
-        Feature.PATH_PARAMS: planned(),
-        Feature.EMPTY_SEGMENTS: planned(),
-        Feature.STRICT_SEGMENT_END: planned(),
+        Feature.EXTRA_METHODS: native(),
+        Feature.WEBSOCKET: native(
+            reason="an `Upgrade: h2c` is no refusal here: Envoy's parser takes it away, and the request goes on"
+        ),
+        Feature.ENCODED_SLASH: native(),
+        Feature.ENCODED_RESERVED: native(),
+        Feature.PATH_PARAMS: native(),
+        Feature.EMPTY_SEGMENTS: native(),
+        Feature.STRICT_SEGMENT_END: native(),
     }
 )

@@ -20,12 +20,17 @@ class HaproxyTarget(Target["Settings"]):
 
     name = "haproxy"
     title = "HAProxy"
+    foreground = ("haproxy", "-f", "haproxy.cfg")
 
     def settings_model(self) -> type[Settings]:
         """Version, and where things lie on its machine."""
         from .support import Settings
 
         return Settings
+
+    def settings_here(self, settings: Settings, folder: str) -> Settings:
+        """The same behaviour, with sockets and logs where they can be."""
+        return settings.model_copy(update={"runtime_dir": folder, "access_log": "stdout"})
 
     def support(self, settings: Settings) -> Mapping[Feature, Support]:
         """What HAProxy can do."""

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...compiler.diagnostics import Diagnostic, rule
-from ...compiler.plan import Plan
-from .lower import compiled_size
+from ...compiler.diagnostics import Diagnostic, Path, rule
+from ...compiler.plan import Condition, LimitBody, Plan, RateLimit, TextMatch
+from .expressions import compiled_size, element_loops, loops
+from .rules import BODY_LIMIT, rate
 from .support import Settings
 
 _COMPILED_LIMIT = 60_000
+_LOOPS_LIMIT = 2
+"""With three of them 4 kB of input took 4.4 s, and 7 kB ended HAProxy by its own watchdog (measured, 2.6 and 3.2)."""
+_SLOW_LIMIT = 25
+"""Expressions with two of them that a request goes through: each took 20 to 40 ms for 14 kB."""
+_TIME_LIMIT = 2**31 - 1
+"""Milliseconds that HAProxy takes for a time."""
 
 
 @rule("haproxy-backup-never-used", acceptable=False)
@@ -59,7 +66,8 @@ def backup_never_used(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 def expression_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     """
     ## What it does
-    A path, an expression or a header's value becomes an expression that PCRE2 may compile to more than 60,000 bytes.
+    A path, a query, an expression or a header's value becomes an expression that PCRE2 may compile to more than 60,000
+    bytes.
 
     ## Why it is bad
     HAProxy does not start with one of more than 64 KiB.
@@ -76,14 +84,211 @@ def expression_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Targets
     haproxy, all versions.
     """
+    too_long = dict.fromkeys(
+        (path, text) for path, text, expression in _expressions(plan) if compiled_size(expression) > _COMPILED_LIMIT
+    )
+    for path, text in too_long:
+        yield expression_too_long.found(
+            f"`{_shown(text)}` becomes an expression that is too long for HAProxy",
+            path,
+            target="haproxy",
+            help=["use a prefix, or a shorter expression"],
+        )
+
+
+def _expressions(plan: Plan) -> Iterator[tuple[Path, str, str]]:
     for path, condition in plan.conditions():
-        for key, matchers in (("path", condition.paths), ("header", condition.headers)):
-            for matcher in matchers:
-                if compiled_size(matcher.expression) > _COMPILED_LIMIT:
-                    shown = matcher.text if len(matcher.text) <= 60 else f"{matcher.text[:60]}…"
-                    yield expression_too_long.found(
-                        f"`{shown}` becomes an expression that is too long for HAProxy",
-                        (*path, key),
+        yield from (((*path, "path"), one.text, one.expression) for one in condition.paths)
+        yield from (((*path, "header"), one.text, one.expression) for one in condition.headers)
+        yield from (((*path, "query"), one.text, one.expression_pcre) for one in condition.queries)
+    for site in plan.sites:
+        for group in site.groups:
+            yield from (((*one.path, "path"), one.prefix.text, one.prefix.expression) for one in group.routes)
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+@rule("haproxy-expression-too-slow", acceptable=False)
+def expression_too_slow(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
+    """
+    ## What it does
+    A regular expression has three or more repetitions that compete for the same characters, or a site has more than 25
+    expressions with two of them.
+
+    ## Why it is bad
+    The time that HAProxy's engine needs grows with the third power of the length of what a visitor sends: one request
+    of 7 kB keeps a thread busy until HAProxy's watchdog ends the whole process.
+
+    ## Example
+    ```yaml
+    when: {path: {regex: "select.*from.*where"}}
+    deny: 403
+    ```
+
+    ## Use instead
+    Anchor it, or repeat classes that end where the next part begins.
+    ```yaml
+    when: {path: {regex: "^/[^/]*/select[^/]*/from"}}
+    deny: 403
+    ```
+
+    ## Targets
+    haproxy, all versions.
+    """
+    helps = ["anchor it with `^` or `$`, or repeat classes that end where the next part begins"]
+    # A list has a variant for each set of `paths` opt-ins.
+    too_slow = dict.fromkeys(
+        ((*path, key), text)
+        for path, condition in plan.conditions()
+        for key, text, count in _loops(condition)
+        if count > _LOOPS_LIMIT
+    )
+    for path, text in too_slow:
+        yield expression_too_slow.found(
+            f"`{_shown(text)}`: a long request could keep HAProxy busy until it ends itself",
+            path,
+            target="haproxy",
+            help=helps,
+        )
+    for site in plan.sites:
+        rules = [rule for rule_list in site.rule_lists for rule in rule_list.rules]
+        parts = [part for rule in rules for part in (rule.when, rule.unless) if part]
+        slow = sum(count == _LOOPS_LIMIT for part in parts for _, _, count in _loops(part))
+        if slow > _SLOW_LIMIT:
+            yield expression_too_slow.found(
+                f"{slow} expressions with two repetitions each, one after the other: a long request could keep HAProxy "
+                "busy until it ends itself",
+                (*site.path, "inspect"),
+                target="haproxy",
+                sites=[site.name],
+                help=helps,
+            )
+
+
+def _loops(condition: Condition) -> Iterator[tuple[str, str, int]]:
+    yield from (("path", one.text, loops(one.expression)) for one in condition.paths if one.kind is TextMatch.REGEX)
+    for one in condition.headers:
+        if one.kind is TextMatch.REGEX:
+            yield "header", one.text, element_loops(one.expression)
+    yield from (("query", one.text, loops(one.value)) for one in condition.queries)
+
+
+@rule("haproxy-body-without-length")
+def body_without_length(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
+    """
+    ## What it does
+    A body limit is larger than what HAProxy can hold of one message.
+
+    ## Why it is bad
+    HAProxy compares a Content-Length with any limit. A body without one (chunked, or HTTP/2 without a length) can only
+    be measured once HAProxy holds it whole, which policyc has it do up to 64 KiB. With a larger limit such a body is
+    refused by 411, even where it is small enough, unless it fits into HAProxy's usual buffer of some 15 kB.
+
+    ## Example
+    ```yaml
+    inspection_rules:
+      uploads:
+        - limit_body: 10MiB
+    ```
+
+    ## Use instead
+    A limit of at most 64 KiB, or accept the finding: browsers send a length with what they upload.
+
+    ## Targets
+    haproxy, all versions.
+
+    ## References
+    https://docs.haproxy.org/2.6/configuration.html#4.2-http-request%20wait-for-body
+    """
+    for rule_list in plan.lists_as_written():
+        for one in rule_list.rules:
+            for action in one.actions:
+                if isinstance(action, LimitBody) and action.size > BODY_LIMIT:
+                    yield body_without_length.found(
+                        f"HAProxy would refuse bodies without a Content-Length: it cannot measure up to {action.size} "
+                        "bytes",
+                        (*one.path, "limit_body"),
                         target="haproxy",
-                        help=["use a prefix, or a shorter expression"],
+                        help=["use a limit of at most 64KiB", "or accept it: such bodies get 411, whatever their size"],
                     )
+
+
+@rule("haproxy-rate-too-slow", acceptable=False)
+def rate_too_slow(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
+    """
+    ## What it does
+    A rate limit with a large burst would be counted over a longer time than HAProxy can count.
+
+    ## Why it is bad
+    HAProxy counts in one window of at most 12 days: the time in which rate and burst together may pass in the long run.
+
+    ## Example
+    ```yaml
+    rate_limit: {rate: 1/h, burst: 1000}
+    ```
+
+    ## Use instead
+    ```yaml
+    rate_limit: {rate: 1/h, burst: 100}
+    ```
+
+    ## Targets
+    haproxy, all versions.
+    """
+    for rule_list in plan.lists_as_written():
+        for one in rule_list.rules:
+            for action in one.actions:
+                if isinstance(action, RateLimit) and 2 * rate(one, action, "").window > _TIME_LIMIT:
+                    yield rate_too_slow.found(
+                        "HAProxy cannot count over so long a time",
+                        (*one.path, "rate_limit"),
+                        target="haproxy",
+                        help=["use a smaller burst or a higher rate: together they must pass in 12 days"],
+                    )
+
+
+@rule("haproxy-check-without-name", acceptable=False)
+def check_without_name(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
+    """
+    ## What it does
+    A backend is verified for whatever name the visitor asks for below a wildcard, and has a health check.
+
+    ## Why it is bad
+    A health check has no visitor. HAProxy would send it, with its path, to a server whose name it has not verified.
+
+    ## Example
+    ```yaml
+    sites:
+      apps: {hostnames: ["*.apps.example.com"], public_certificate: apps, backend: apps}
+    backends:
+      apps: {servers: ["192.0.2.10:443"], tls: {ca: internal}, health: {path: /up}}
+    ```
+
+    ## Use instead
+    `tls.server_name` with one name that the servers' certificate carries, or no health check.
+
+    ## Targets
+    haproxy, all versions.
+
+    ## References
+    https://docs.haproxy.org/2.6/configuration.html#5.2-check-sni
+    """
+    told: set[str] = set()
+    for upstream in plan.upstreams:
+        backend = upstream.backend
+        reached = any(
+            upstream.id in (group.upstream.id, *(route.upstream.id for route in group.routes))
+            for site in plan.sites
+            if site.decrypt
+            for group in site.groups
+        )
+        if backend.tls and backend.health and upstream.server_name is None and reached and backend.name not in told:
+            told.add(backend.name)
+            yield check_without_name.found(
+                f"HAProxy would check the health of `{backend.name}` without verifying a name",
+                backend.health.path,
+                target="haproxy",
+                help=["name one host as `tls.server_name`", "or leave the health check out"],
+            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -13,16 +13,20 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...compiler.bundle import Bundle, KeyFile
 from ...compiler.diagnostics import format_path
-from ...compiler.normal_form import F1_PCRE, F2_PCRE, HOST, R3
+from ...compiler.normal_form import FORWARDED_FOR, HOST, MAX_FORWARDED, escape_text
 from ...compiler.plan import Balance
-from .lower import PASSED, CertificateList, Configuration, HostMap, Terms, method_expression
+from .expressions import joined_lines, whole
+from .model import CertificateList, Configuration, HostMap, ListedCertificate, Literal, Terms
+from .rules import PASSED
 
-_BARE = re.compile(r"!?[A-Za-z0-9_.:/,()@+=*\[\]-]+( -m [a-z]+)?\Z")
+_BARE = re.compile(r"!?[A-Za-z0-9_.:/,()@+=*\[\]-]+\Z")
 _BALANCES = {
     Balance.ROUND_ROBIN: "roundrobin",
     Balance.LEAST_CONNECTIONS: "leastconn",
     Balance.SOURCE_HASH: "source",
 }
+_WORDS_OF_CONDITION = 40
+"""Words of a condition on one line. HAProxy refuses a line of more than 64."""
 _NAMES_PER_LINE = 200
 """Names on one line of a crt-list. HAProxy refuses lines of more than 64 KiB or 2,048 words."""
 
@@ -56,10 +60,32 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample expression as one word."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a macro has written, quoted already."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """What stands behind a rule: nothing where it holds always."""
 
     terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header of an answer."""
+
+    name: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +112,15 @@ def quote(value: object) -> str:
         case Format(text):
             return _quoted(text.replace("%", "%%"))
         case Constant(text):
-            if not re.fullmatch(r"[A-Za-z0-9._-]+", text):
+            if not re.fullmatch(r"[A-Za-z0-9._+-]+", text):
                 raise ValueError(f"{text!r} has no spelling inside of an expression")
             return f"str({text})"
+        case Sample(text):
+            return text if _BARE.match(text) else _quoted(text)
+        case Written(text):
+            return text
+        case Header(name, value):
+            return f"hdr {quote(Bare(name))} {quote(Format(value))}"
         case Condition(terms):
             if terms == ((),):
                 return ""
@@ -132,15 +164,21 @@ def render(configuration: Configuration, source: str) -> Bundle:
         comment=Comment,
         condition=Condition,
         place=place,
+        sample=Sample,
         ms=_milliseconds,
-        methods=method_expression,
+        methods=_methods,
+        whole=whole,
+        conditions=_conditions,
+        header=_header,
+        written=Written,
     )
     text = environment.get_template("haproxy.cfg.j2").render(
         c=configuration,
         refusal=_refusal,
         passed=PASSED,
         balances=_BALANCES,
-        patterns={"host": HOST, "f1": F1_PCRE, "f2": F2_PCRE, "r3": R3},
+        host=whole(HOST),
+        forwarded={"lines": joined_lines("x-forwarded-for"), "list": whole(FORWARDED_FOR), "most": MAX_FORWARDED},
     )
     files = {"haproxy.cfg": text.encode()}
     for one in configuration.maps:
@@ -148,11 +186,13 @@ def render(configuration: Configuration, source: str) -> Bundle:
     for one in configuration.lists:
         files[one.file] = _list(one, place(one.path))
     keys: list[KeyFile] = []
-    for certificate in configuration.certificates:
-        files[f"certs/{certificate.name}.crt"] = "".join(one.pem for one in certificate.chain).encode()
-        keys.append(KeyFile(f"certs/{certificate.name}.key", certificate.key_file, certificate.key_as_written))
+    for pair in configuration.pairs:
+        files[pair.file] = pair.pem.encode()
+        keys.append(KeyFile(pair.key, pair.key_file, pair.key_as_written))
     for anchors in configuration.anchors:
         files[f"ca/{anchors.name}.pem"] = "".join(one.pem for one in anchors.certificates).encode()
+        if anchors.crl_pem is not None:
+            files[f"ca/{anchors.name}.crl"] = anchors.crl_pem.encode()
     return Bundle(
         files=files,
         keys=tuple(keys),
@@ -166,8 +206,30 @@ def _milliseconds(value: int) -> Bare:
     return Bare(f"{value}ms")
 
 
+def _methods(methods: Sequence[str]) -> str:
+    """What one of these methods looks like."""
+    return whole("|".join(map(escape_text, methods)))
+
+
 def _refusal(status: int, text: str | None = None) -> Refusal:
     return Refusal(status, text or f"{status} {HTTPStatus(status).phrase}")
+
+
+def _header(value: str, name: str) -> Header:
+    return Header(name, value)
+
+
+def _conditions(terms: Terms) -> list[Condition]:
+    """A condition as few that each fit on a line; any of them holds where it does."""
+    lines: list[list[tuple[Literal, ...]]] = []
+    size = _WORDS_OF_CONDITION
+    for term in terms:
+        if size + len(term) + 1 > _WORDS_OF_CONDITION:
+            lines.append([])
+            size = 0
+        lines[-1].append(term)
+        size += len(term) + 1
+    return [Condition(tuple(line)) for line in lines]
 
 
 def _map(one: HostMap, place: Comment) -> bytes:
@@ -178,11 +240,24 @@ def _list(one: CertificateList, place: Comment) -> bytes:
     return _lines(
         place,
         (
-            " ".join(quote(Bare(word)) for word in (file, *names[start : start + _NAMES_PER_LINE]))
-            for file, names in one.entries
-            for start in range(0, len(names), _NAMES_PER_LINE)
+            " ".join(quote(Bare(word)) for word in (listed.file, *_options(listed), *names))
+            for listed in one.entries
+            for names in _chunks(listed.names)
         ),
     )
+
+
+def _options(one: ListedCertificate) -> Sequence[str]:
+    if one.ca_file is None:
+        return ()
+    words = ["verify", "required" if one.required else "optional", "ca-file", one.ca_file]
+    words += ["crl-file", one.crl_file] if one.crl_file else []
+    return (f"[{words[0]}", *words[1:-1], f"{words[-1]}]")
+
+
+def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), _NAMES_PER_LINE):
+        yield names[start : start + _NAMES_PER_LINE]
 
 
 def _lines(place: Comment, lines: Iterable[str]) -> bytes:

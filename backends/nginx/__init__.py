@@ -20,11 +20,17 @@ class NginxTarget(Target["Settings"]):
 
     name = "nginx"
     title = "nginx"
+    # Started by root, its workers would be another user, who cannot enter everybody's folders.
+    foreground = ("nginx", "-p", "{folder}/", "-c", "{folder}/nginx.conf", "-g", "daemon off; user {user};")
 
     def settings_model(self) -> type[Settings]:
         from .support import Settings
 
         return Settings
+
+    def settings_here(self, settings: Settings, folder: str) -> Settings:
+        """The same behaviour, with sockets and logs where they can be."""
+        return settings.model_copy(update={"runtime_dir": folder, "access_log": None})
 
     def support(self, settings: Settings) -> Mapping[Feature, Support]:
         from .support import SUPPORT

@@ -13,25 +13,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ...compiler.bundle import Bundle, KeyFile
 from ...compiler.diagnostics import format_path
 from ...compiler.plan import Hostname
-from .lower import Configuration, Expression, Key, Map, Value, Variable, wildcard_expression
+from .files import crl_file
+from .forwarding import USUALLY_SHOWN
+from .matching import wildcard_expression
+from .model import DOLLAR, Configuration, Expression, Joined, Key, LogFormat, Map, Text, Variable
 
 _WORD_LIMIT = 4000
-_DOLLAR = "${policyc_dollar}"
+_KEPT = "It keeps its pid, temporary files and, unless told otherwise, access.log in this folder."
 _SPECIAL_KEYS = frozenset({"default", "hostnames", "include", "volatile"})
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A text in a place where nginx looks for variables: a ``$`` in it is taken from one."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """Texts and variables, one after the other, in one word."""
-
-    parts: tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +28,20 @@ class Bare:
     """A word without quotes, for flags and times: letters, digits and ``_:./=@+-[]`` only."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """Blanks in front of a directive."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """An expression as the condition of an `if`, with its operator."""
+
+    expression: Expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +63,28 @@ def quote(value: object) -> str:
             return str(value)
         case Variable(name):
             return f"${name}"
+        case LogFormat():
+            return _log_format(value)
         case Bare(text):
             if not text or not all(c.isascii() and (c.isalnum() or c in "_:./=@+-[]") for c in text):
                 raise ValueError(f"{text!r} is not a bare word")
             return text
+        case Blank(text):
+            if text.strip(" "):
+                raise ValueError(f"{text!r} is not blank")
+            return text
+        case Matches(expression):
+            return "~ " + _quoted(expression.text)
         case Comment(text):
             return "".join(c if c.isprintable() else " " for c in text)
         case Expression(text):
             return _quoted("~" + text)
         case Key(text):
-            return _quoted("\\" + text if text in _SPECIAL_KEYS or text[:1] in "~\\" else text)
+            return _quoted("\\" + text if text in _SPECIAL_KEYS or text.startswith(("~", "\\")) else text)
         case Hostname():
             return _quoted("~" + wildcard_expression(value)) if value.wildcard else _quoted(value.name)
         case Text(text):
-            return _quoted(text).replace("$", _DOLLAR)
+            return _quoted(text).replace("$", DOLLAR)
         case Joined(parts):
             return '"' + "".join(_part(part) for part in parts) + '"'
         case str():
@@ -84,8 +95,20 @@ def quote(value: object) -> str:
             raise ValueError(f"no way to write a {type(value).__name__}")
 
 
-def _part(value: Value) -> str:
-    return f"${{{value.name}}}" if isinstance(value, Variable) else quote(value)[1:-1]
+def _part(value: str | Text | Variable) -> str:
+    if not isinstance(value, Variable):
+        return quote(value)[1:-1]
+    # What a group has found is known without braces only.
+    return f"${value.name}" if value.name.isdigit() else f"${{{value.name}}}"
+
+
+def _log_format(log: LogFormat) -> str:
+    """The members of a JSON object; nginx escapes what its variables hold."""
+    members: list[str] = []
+    for name, value in log.members:
+        shown = f"${{{value.name}}}" if isinstance(value, Variable) else quote(value)[1:-1]
+        members.append(f'"{name}":' + (shown if name in log.numbers else f'"{shown}"'))
+    return "'{" + ",".join(members) + "}'"
 
 
 def _quoted(text: str) -> str:
@@ -120,16 +143,31 @@ def render(configuration: Configuration, source: str) -> Bundle:
     # Jinja2's own types allow its built-in filters only.
     filters: dict[str, Any] = environment.filters
     filters.update(
-        bare=Bare, text=Text, joined=Joined, variable=Variable, ms=milliseconds, comment=Comment, place=place
+        bare=Bare,
+        text=Text,
+        joined=Joined,
+        variable=Variable,
+        ms=milliseconds,
+        comment=Comment,
+        place=place,
+        raw=Blank,
+        matches=Matches,
     )
-    text = environment.get_template("nginx.conf.j2").render(c=configuration, sizes=_sizes(configuration))
+    text = environment.get_template("nginx.conf.j2").render(
+        c=configuration, sizes=_sizes(configuration), usually_shown=USUALLY_SHOWN
+    )
     files = {"nginx.conf": text.encode()}
     keys: list[KeyFile] = []
     for certificate in configuration.certificates:
         files[f"certs/{certificate.name}.pem"] = "".join(one.pem for one in certificate.chain).encode()
         keys.append(KeyFile(f"certs/{certificate.name}.key", certificate.key_file, certificate.key_as_written))
+    for shown in configuration.shown:
+        files[f"{shown.name}.pem"] = shown.pem.encode()
+        keys.append(KeyFile(f"{shown.name}.key", shown.key_file, shown.key_as_written))
     for anchors in configuration.anchors:
         files[f"ca/{anchors.name}.pem"] = "".join(one.pem for one in anchors.certificates).encode()
+        if anchors.crl_pem:
+            files[crl_file(anchors)] = anchors.crl_pem.encode()
     return Bundle(
         files=files,
         keys=tuple(keys),
@@ -137,7 +175,7 @@ def render(configuration: Configuration, source: str) -> Bundle:
         # Then it opens the sockets, which needs the rights, addresses and folders of the machine that it will run on.
         check_says="syntax is ok",
         run=("nginx", "-p", "{folder}/", "-c", "{folder}/nginx.conf"),
-        install="\n".join(["It keeps its pid and temporary files in this folder.", *_folders(configuration)]),
+        install="\n".join([_KEPT, *_folders(configuration)]),
     )
 
 
@@ -158,6 +196,7 @@ class _Sizes:
     key_bucket: int
     variables: int
     variable_bucket: int
+    header_bucket: int
 
 
 def _sizes(configuration: Configuration) -> _Sizes:
@@ -169,10 +208,25 @@ def _sizes(configuration: Configuration) -> _Sizes:
     maps = (*configuration.maps, *(configuration.tcp.maps if configuration.tcp else ()))
     keys = [key.text for block in maps if isinstance(block, Map) for key, _ in block.cases if isinstance(key, Key)]
     variables = [block.name for block in maps]
+    headers = [
+        line.name
+        for listener in configuration.listeners
+        for server in listener.servers
+        for location in server.locations
+        for line in location.request or ()
+    ]
+    headers += [
+        name
+        for listener in configuration.listeners
+        for server in listener.servers
+        for location in server.locations
+        for name in location.hidden
+    ]
     return _Sizes(
         *(_hash_size(names), _bucket_size(names)),
         *(_hash_size(keys), _bucket_size(keys)),
         *(_hash_size(variables), _bucket_size(variables)),
+        _bucket_size(headers),
     )
 
 

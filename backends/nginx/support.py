@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from ...compiler.features import Feature, complete, emulated, impossible, native, planned
+from ...compiler.features import Feature, complete, emulated, impossible, native
 from ...schemas.target import TargetSettings, Version
 
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/+@-]*$", max_length=1000)]
@@ -31,6 +31,8 @@ class Settings(TargetSettings):
 
     Used where a listener passes some sites through and decrypts others.
     """
+    access_log: AbsolutePath | None = None
+    """The file of the access log; default: `access.log` in the folder of `nginx.conf`."""
 
 
 _CHANGES = "https://nginx.org/en/CHANGES"
@@ -41,16 +43,18 @@ SUPPORT = complete(
         Feature.HOST_CHECK: emulated("a map from SNI to site, compared in each site's server"),
         Feature.NORMAL_FORM: emulated("a map on the raw request target"),
         Feature.FORWARDING_HEADERS: native(),
-        Feature.ACCESS_LOG: planned(),
+        Feature.ACCESS_LOG: emulated("a log format with JSON escapes; a value ends where it is not UTF-8, with U+FFFD"),
         Feature.WILDCARD_HOSTNAME: emulated("regular expressions: nginx's own wildcards match any depth"),
         Feature.TLS_MODERN: native(),
         Feature.TLS_INTERMEDIATE: native(),
-        Feature.TLS_OLD: planned(),
+        Feature.TLS_OLD: native(),
         Feature.TLS_VERSIONS: native(),
         Feature.HTTP2: native(),
         Feature.HTTP_REDIRECT: native(),
-        Feature.TRUSTED_PROXIES: planned(),
-        Feature.PROXY_PROTOCOL: planned(),
+        Feature.TRUSTED_PROXIES: emulated(
+            "maps walk X-Forwarded-For from the right; nginx's own module takes more than plain addresses"
+        ),
+        Feature.PROXY_PROTOCOL: native(),
         Feature.SEVERAL_LISTENERS: native(),
         Feature.PASSTHROUGH: native(),
         Feature.VERIFY_FULL: native(),
@@ -60,11 +64,13 @@ SUPPORT = complete(
         Feature.VERIFY_NONE: native(),
         Feature.PLAINTEXT_BACKEND: native(),
         Feature.SYSTEM_CA: native(),
-        Feature.BACKEND_CRL: planned(),
+        Feature.BACKEND_CRL: native(),
         Feature.BACKEND_PIN: impossible("nginx cannot compare a backend's certificate with a fingerprint"),
-        Feature.BACKEND_CLIENT_CERTIFICATE: planned(),
+        Feature.BACKEND_CLIENT_CERTIFICATE: native(),
         Feature.BACKEND_MIN_TLS: native(),
-        Feature.WILDCARD_SERVER_NAME: planned(),
+        Feature.WILDCARD_SERVER_NAME: emulated(
+            "the name asked for is verified on a connection for each request: none is used twice"
+        ),
         Feature.SEVERAL_SERVERS: native(),
         Feature.SERVER_WEIGHT: native(),
         Feature.BACKUP_SERVER: native(),
@@ -76,7 +82,9 @@ SUPPORT = complete(
             help="remove it, or accept the finding: `fall` failed requests then take a server out for `interval`",
         ),
         Feature.TIMEOUTS: native(),
-        Feature.BACKEND_HTTP2: planned(),
+        Feature.BACKEND_HTTP2: native(
+            since="1.29.4", reason="nginx speaks HTTP/1 only to backends before", link=_CHANGES
+        ),
         Feature.HOST_HEADER: native(),
         Feature.MATCH_PATH: native(),
         Feature.MATCH_PATH_REGEX: native(),
@@ -84,27 +92,31 @@ SUPPORT = complete(
         Feature.MATCH_HEADER: native(
             since="1.23", reason="nginx sees only the first of several lines of one header before", link=_CHANGES
         ),
-        Feature.MATCH_HEADER_REGEX: planned(),
-        Feature.MATCH_QUERY: planned(),
+        Feature.MATCH_HEADER_REGEX: native(
+            since="1.23", reason="nginx sees only the first of several lines of one header before", link=_CHANGES
+        ),
+        Feature.MATCH_QUERY: emulated("an expression on the raw request target"),
         Feature.MATCH_SOURCE: native(),
         Feature.MATCH_HOST: native(),
         Feature.ALLOW: native(),
         Feature.DENY: native(),
-        Feature.REDIRECT: planned(),
-        Feature.RATE_LIMIT: planned(),
-        Feature.LIMIT_BODY: planned(),
-        Feature.REQUEST_HEADERS: planned(),
-        Feature.RESPONSE_HEADERS: planned(),
-        Feature.LOG_LABEL: planned(),
-        Feature.ROUTES: planned(),
-        Feature.CLIENT_AUTH: planned(),
+        Feature.REDIRECT: native(),
+        Feature.RATE_LIMIT: native(),
+        Feature.LIMIT_BODY: emulated("a location for each size, and a map on Content-Length behind the rate limits"),
+        Feature.REQUEST_HEADERS: emulated("variables in `proxy_set_header`, and locations where something is cleared"),
+        Feature.RESPONSE_HEADERS: emulated("variables in `add_header`, and locations where something is cleared"),
+        Feature.LOG_LABEL: native(),
+        Feature.ROUTES: emulated("a map on the raw request target chooses the location"),
+        Feature.CLIENT_AUTH: emulated(
+            "OpenSSL asks for the certificate, a map on `$ssl_client_verify` refuses with 400"
+        ),
         Feature.SCAN: impossible("nginx has no threat engine"),
-        Feature.EXTRA_METHODS: planned(),
-        Feature.WEBSOCKET: planned(),
-        Feature.ENCODED_SLASH: planned(),
-        Feature.ENCODED_RESERVED: planned(),
-        Feature.PATH_PARAMS: planned(),
-        Feature.EMPTY_SEGMENTS: planned(),
-        Feature.STRICT_SEGMENT_END: planned(),
+        Feature.EXTRA_METHODS: native(),
+        Feature.WEBSOCKET: native(),
+        Feature.ENCODED_SLASH: emulated("a map on the raw request target"),
+        Feature.ENCODED_RESERVED: emulated("a map on the raw request target"),
+        Feature.PATH_PARAMS: emulated("a map on the raw request target"),
+        Feature.EMPTY_SEGMENTS: emulated("a map on the raw request target"),
+        Feature.STRICT_SEGMENT_END: emulated("a map on the raw request target"),
     }
 )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...compiler.target import Target
 
 if TYPE_CHECKING:
     from ...compiler.bundle import Bundle
+    from ...compiler.decide import Connection, Decision, Request
     from ...compiler.diagnostics import Rule
     from ...compiler.features import Feature, Support
+    from ...compiler.passage import Passage
     from ...compiler.plan import Plan
+    from ...compiler.rotation import Order, Rotation
     from .support import Settings
 
 
@@ -32,16 +35,27 @@ class PanosTarget(Target["Settings"]):
         return support(settings)
 
     def rules(self) -> Sequence[Rule]:
-        from ...compiler.diagnostics import rules_in
         from . import lint
 
-        return rules_in(lint)
+        return lint.rules()
 
     def build(self, plan: Plan, settings: Settings, source: str) -> Bundle:
         from .lower import lower
         from .render import render
 
         return render(lower(plan, settings, source), source)
+
+    def rotation(self, plan: Plan, settings: Settings, rotation: Rotation) -> Order:
+        from .renewal import order
+
+        return order(plan, settings, rotation)
+
+    def trace(
+        self, plan: Plan, settings: Settings, connection: Connection, request: Request, decision: Decision
+    ) -> Iterable[Passage]:
+        from .session import passages
+
+        return passages(plan, settings, connection, request, decision)
 
 
 TARGET = PanosTarget()

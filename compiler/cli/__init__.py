@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import build, check, diff, explain, lint, schema, targets, test, trace
+from . import build, check, diff, explain, init, lint, lsp, rotate, schema, targets, test, trace
 
 FINDINGS, USAGE, UNREADABLE, BUG, WOULD_CHANGE = 1, 2, 3, 4, 5
 
@@ -38,15 +38,18 @@ def root(
     """One policy for a TLS edge, compiled for every target, or a finding that says where not and why."""
 
 
+app.command("init", help=init.HELP)(init.command)
 app.command("lint", help=lint.HELP)(lint.command)
 app.command("build", help=build.HELP)(build.command)
 app.command("check", help=check.HELP)(check.command)
 app.command("test", help=test.HELP)(test.command)
 app.command("trace", help=trace.HELP)(trace.command)
 app.command("diff", help=diff.HELP)(diff.command)
+app.command("rotate", help=rotate.HELP)(rotate.command)
 app.command("explain", help=explain.HELP)(explain.command)
 app.command("targets", help=targets.HELP)(targets.command)
 app.command("schema", help=schema.HELP)(schema.command)
+app.command("lsp", help=lsp.HELP)(lsp.command)
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ def command(
 ) -> None:
     """Print a rule's page; without a name, all rules."""
     from ..lint import common_rules, every_rule
+    from ..spelling import nearest
     from ..target import installed_targets
-    from ..validate import nearest
     from . import session
 
     known = common_rules()
@@ -24,7 +24,7 @@ def command(
     if rule is None:
         width = max(map(len, known))
         for name, one in sorted(known.items()):
-            print(f"{name:<{width}}  {one.severity}")
+            print(f"{name:<{width}}  {one.severity:<7}  {one.summary}")
         return
     if rule not in known:
         session.usage(f"there is no rule {rule!r}", nearest(rule, known))

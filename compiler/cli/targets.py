@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from .lint import Form
-
 HELP = "What each target can do, and why not."
 
 _SIGNS = {"native": "yes", "emulated": "yes*", "impossible": "no", "planned": "not yet"}
+
+
+class Form(StrEnum):
+    """How the matrix is printed."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 def command(

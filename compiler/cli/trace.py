@@ -29,19 +29,23 @@ def command(
     header: Annotated[list[str] | None, typer.Option(help="`Name: value`; may be given again.")] = None,
     sni: Annotated[str | None, typer.Option(help="The SNI. Default: the URL's host.")] = None,
     listener: Annotated[str | None, typer.Option(help="The listener. Default: the first on the URL's port.")] = None,
+    on: Annotated[
+        list[str] | None,
+        typer.Option("--target", help="Also what this target makes of it; may be given again.", metavar="TARGET"),
+    ] = None,
 ) -> None:
     """Exit status: 0 whatever becomes of the request, 3 the policy cannot be read."""
     from ..acceptance import Judged
     from ..decide import Connection, Request, decide
-    from ..pipeline import has_errors, load
+    from ..pipeline import has_errors, load, settings_for
     from . import session
 
+    targets, asked = session.chosen_targets(on or [])
     host, port, target = _parts(url)
     address = _address(source)
     fields = [_field(text) for text in header or ()]
-    loaded = load(policy, {})
-    # What a policy says of its targets does not change what it means.
-    findings = [finding for finding in loaded.findings if finding.primary.path[:1] != ("targets",)]
+    loaded = load(policy, {name: targets[name] for name in asked})
+    findings = session.of_its_meaning(loaded.findings, asked)
     if loaded.plan is None or has_errors(findings):
         session.report(loaded.document, Judged(standing=findings, accepted=[]), Form.TEXT, [])
         raise typer.Exit(3)
@@ -51,6 +55,11 @@ def command(
     decision = decide(loaded.plan, connection, request)
     for line in _told(loaded.document, loaded.plan, connection, request, decision):
         print(line)
+    for name in asked:
+        settings = settings_for(loaded, targets[name])
+        print(f"\non {name} {settings.version}:")
+        for passage in targets[name].trace(loaded.plan, settings, connection, request, decision):
+            print(_step(loaded.document, passage.what, passage.path))
 
 
 def _parts(url: str) -> tuple[str, int, bytes]:
@@ -115,10 +124,7 @@ def _told(
     from ..lint.certificates import described
 
     def step(what: str, path: Path) -> str:
-        from ..diagnostics import Location
-
-        span = document.span(Location(path))
-        return f"  {what}  ({span.file}:{span.line})"
+        return _step(document, what, path)
 
     (listener,) = (one for one in plan.listeners if one.name == connection.listener)
     asked = (request.method, request.target, b"for", request.host[0], b"from", str(connection.peer).encode())
@@ -147,6 +153,15 @@ def _told(
             yield from _inner(upstream)
             yield from _sent(decision)
             yield f"forwarded to {upstream.backend.name}"
+
+
+def _step(document: Document, what: str, path: Path | None) -> str:
+    from ..diagnostics import Location
+
+    if path is None:
+        return f"  {what}"
+    span = document.span(Location(path))
+    return f"  {what}  ({span.file}:{span.line})"
 
 
 def _shown(text: bytes) -> str:

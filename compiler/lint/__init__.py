@@ -1,7 +1,7 @@
-"""Lint: findings about a policy that is well-formed. One module per concern, one function per rule.
+"""Lint: findings about a policy that is well-formed. Each module in `rules/` is one rule, found by being there.
 
-A rule's function takes a `Context` and yields findings; its docstring is its page. Rules of one target live with
-that target.
+A rule's function takes a `Context` and yields findings; its module's docstring is its page. Rules of one target live
+with that target.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 from ...schemas.policy import Policy
 from ...schemas.target import TargetSettings
@@ -18,29 +21,64 @@ from ..document import Document
 from ..plan import Plan
 from ..target import Target
 
+if TYPE_CHECKING:
+    from .certificates import Claim, Named
+    from .walks import Walks
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Context:
-    """What a rule may look at. `at` is the moment that certificates are judged for (aware, UTC)."""
+    """What a rule may look at. `at` is the moment that certificates are judged for (aware, UTC).
+
+    `found` is what the stages before found: with an error in it the plan is incomplete, and a rule must not take for
+    absent what is only broken.
+    """
 
     document: Document
     policy: Policy
     plan: Plan
     at: datetime
+    found: Sequence[Diagnostic] = ()
+
+    @property
+    def as_of(self) -> str:
+        """A note for findings that depend on the day."""
+        return f"as of {self.at:%Y-%m-%d %H:%M} UTC; `--at DATE` judges for another day"
+
+    @cached_property
+    def certificates(self) -> Sequence[Named]:
+        """Every certificate that a visitor, a proxy or a backend will judge, with its place."""
+        from .certificates import named
+
+        return list(named(self.plan))
+
+    @cached_property
+    def claims(self) -> Sequence[Claim]:
+        """Every name that a known certificate must carry."""
+        from .certificates import claims
+
+        return list(claims(self.plan, self.policy))
+
+    @cached_property
+    def walks(self) -> Walks:
+        """The rules that requests walk through, site by site."""
+        from .walks import Walks
+
+        return Walks(self.plan, self.policy, self.found)
 
 
 @cache
-def rules() -> Sequence[Rule]:
-    """The rules that speak of no target."""
-    from . import backend_verification, certificates, passthrough, path_options, references, rule_order
+def lint_rules() -> Sequence[Rule]:
+    """The rules that speak of no target, in the order of their names."""
+    from . import rules as package
 
-    modules = (certificates, backend_verification, passthrough, path_options, rule_order, references)
-    return [rule for module in modules for rule in rules_in(module)]
+    names = sorted(found.name for found in iter_modules(package.__path__))
+    return [rule for name in names for rule in rules_in(import_module(f"{package.__name__}.{name}"))]
 
 
 def lint(context: Context) -> Iterator[Diagnostic]:
     """Findings that hold for every target."""
-    for rule in rules():
+    for rule in lint_rules():
         if rule.check:
             yield from rule.check(context)
 
@@ -65,7 +103,7 @@ def stage_rules() -> Sequence[Rule]:
 
 def common_rules() -> dict[str, Rule]:
     """The rules by id that speak of no target: of the stages, and of lint."""
-    return {rule.id: rule for rule in (*stage_rules(), *rules())}
+    return {rule.id: rule for rule in (*stage_rules(), *lint_rules())}
 
 
 def every_rule(targets: Mapping[str, Target[TargetSettings]]) -> dict[str, Rule]:

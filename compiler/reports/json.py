@@ -1,24 +1,28 @@
-"""Findings as JSON, for programs. The form is versioned: `report_version` changes when a reader would have to."""
+"""Findings as JSON, for programs. The form is versioned: `report_version` changes when a reader would have to.
+
+`schemas/report.schema.json` describes it. A key may be added without a new version.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
-from ..acceptance import Judged
-from ..diagnostics import Diagnostic, Location, Severity
+from ..diagnostics import Diagnostic, Fix, Location, Severity
 from ..document import Document
+from . import Report
 
 REPORT_VERSION = 1
 
 
-def render(document: Document, judged: Judged, targets: Sequence[str]) -> str:
+def render(report: Report) -> str:
     """One JSON object, indented."""
-    report = {
+    document, judged = report.document, report.judged
+    content = {
         "report_version": REPORT_VERSION,
         "policy": document.name,
-        "targets": list(targets),
+        "readable": report.readable,
+        "targets": list(report.targets),
         "summary": {
             **{str(severity): sum(f.severity is severity for f in judged.standing) for severity in Severity},
             "accepted": len(judged.accepted),
@@ -26,7 +30,7 @@ def render(document: Document, judged: Judged, targets: Sequence[str]) -> str:
         "findings": [_finding(document, finding) for finding in judged.standing],
         "accepted": [{**_finding(document, finding), "reason": reason} for finding, reason in judged.accepted],
     }
-    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def _finding(document: Document, finding: Diagnostic) -> dict[str, Any]:
@@ -39,9 +43,21 @@ def _finding(document: Document, finding: Diagnostic) -> dict[str, Any]:
         "related": [_location(document, location) for location in finding.related],
         "notes": list(finding.notes),
         "help": list(finding.help),
+        "fixes": [_fix(document, fix) for fix in finding.fixes],
         "sites": list(finding.sites),
         "backends": list(finding.backends),
         "acceptable": finding.acceptable,
+    }
+
+
+def _fix(document: Document, fix: Fix) -> dict[str, Any]:
+    return {
+        "title": fix.title,
+        "edits": [
+            {"at": _location(document, edit.at), "of": edit.at.of, "value": edit.value, "remove": edit.value is None}
+            for edit in fix.edits
+        ],
+        "files": [file for file, _ in fix.files],
     }
 
 

@@ -2,41 +2,56 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 
 from ..acceptance import Judged
 from ..diagnostics import Diagnostic, Location, Severity, Span
 from ..document import Document
+from . import printable, told
 
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 _WIDTH = 110
+_CODE = re.compile("`[^`]*`")
+_LEAD = 20
+"""Room for what stands before code on its line."""
+_SPACE = "\x1f"  # no finding holds a control character: they were made visible
 
 
 def render(document: Document, judged: Judged, colour: bool = False, show_accepted: bool = False) -> str:
-    """All findings and a summary line. `colour`: with ANSI sequences."""
+    """All findings, each with the policy's lines, and a summary line. `colour`: with ANSI sequences."""
     parts = [_finding(document, finding, colour) for finding in judged.standing]
     if show_accepted:
         parts += [_accepted(document, finding, reason, colour) for finding, reason in judged.accepted]
-    return "".join(part + "\n" for part in parts) + summary(judged) + "\n"
+    return "".join(part + "\n" for part in parts) + summary(judged, colour) + "\n"
 
 
-def summary(judged: Judged) -> str:
-    """How many findings there are, by severity, and how many were accepted."""
+def summary(judged: Judged, colour: bool = False) -> str:
+    """How many findings there are, by severity, how many were accepted, and how many can be fixed."""
     counts = [(sum(f.severity is severity for f in judged.standing), severity) for severity in Severity]
     words = [
-        f"{count} {severity}{'s' if count != 1 and severity is not Severity.INFO else ''}"
+        _paint(
+            f"{count} {severity}{'s' if count != 1 and severity is not Severity.INFO else ''}",
+            _COLOURS[severity],
+            colour,
+        )
         for count, severity in counts
         if count
     ]
     accepted = f"{len(judged.accepted)} accepted" if judged.accepted else ""
-    return ", ".join(filter(None, [*(words or ["nothing found"]), accepted]))
+    counted = ", ".join(filter(None, [*(words or ["nothing found"]), accepted]))
+    return counted + _mendable(judged)
+
+
+def _mendable(judged: Judged) -> str:
+    fixable = sum(bool(finding.fixes) for finding in judged.standing)
+    return f"; {fixable} {'has a fix' if fixable == 1 else 'have fixes'}: policyc lint --fix" if fixable else ""
 
 
 def _finding(document: Document, finding: Diagnostic, colour: bool) -> str:
     head = f"{finding.severity}[{finding.rule}]"
-    target = f"{finding.target}: " if finding.target else ""
-    message = _paint(printable(target + finding.message), "1", colour)
+    message = _paint(printable(told(finding)), "1", colour)
     lines = [f"{_paint(head, _COLOURS[finding.severity], colour)}: {message}"]
     lines += _quoted(document, finding, colour)
     indent = " " * (_gutter(document, finding) + 1)
@@ -50,11 +65,10 @@ def _finding(document: Document, finding: Diagnostic, colour: bool) -> str:
 
 
 def _accepted(document: Document, finding: Diagnostic, reason: str, colour: bool) -> str:
-    target = f"{finding.target}: " if finding.target else ""
     span = document.span(finding.primary)
     head = _paint(f"accepted[{finding.rule}]", "2", colour)
     return (
-        f"{head}: {printable(target + finding.message)}\n"
+        f"{head}: {printable(told(finding))}\n"
         f"  --> {printable(span.file)}:{span.line}:{span.column}\n   = reason: {printable(reason)}\n"
     )
 
@@ -98,20 +112,19 @@ def _quoted(document: Document, finding: Diagnostic, colour: bool) -> Iterator[s
 
 
 def _wrapped(head: str, text: str) -> list[str]:
-    # Commands are to be copied whole: a text without a natural break stays on one line.
-    return textwrap.wrap(
-        text,
+    # What is to be copied stays whole: code in backticks, and a text with a pipeline.
+    if " | " in text or any(len(code) > _WIDTH - len(head) - _LEAD for code in _CODE.findall(text)):
+        return [head + text]
+    kept = _CODE.sub(lambda match: match[0].replace(" ", _SPACE), text)
+    lines = textwrap.wrap(
+        kept,
         _WIDTH,
         initial_indent=head,
         subsequent_indent=" " * len(head),
         break_long_words=False,
         break_on_hyphens=False,
-    ) or [head.rstrip()]
-
-
-def printable(text: str) -> str:
-    """Text without anything that a terminal could take for a command, or that turns its direction."""
-    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text.replace("\t", "    "))
+    )
+    return [line.replace(_SPACE, " ") for line in lines] or [head.rstrip()]
 
 
 def _paint(text: str, code: str, colour: bool) -> str:

@@ -14,7 +14,7 @@ import make_certificates
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import CertificateBuilder
-from loopback import pki
+from policyc.compiler.loopback import pki
 
 EXAMPLES = Path(make_certificates.__file__).parent
 TODAY = datetime(2026, 7, 1, tzinfo=UTC)

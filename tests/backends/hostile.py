@@ -113,15 +113,19 @@ PARTS: tuple[dict[str, Any], ...] = (
         _rule(
             **{
                 f"{message}_headers": {
-                    "set": {f"X-@{message} set name@": f"@{message} set value@"},
-                    "add": {f"X-@{message} add name@": f"@{message} add value@"},
-                    "remove": [f"X-@{message} remove@"],
+                    # The same text at all places is not the same header: what is done to one is written together.
+                    "set": {f"X-Set-@{message} set name@": f"@{message} set value@"},
+                    "add": {f"X-Add-@{message} add name@": f"@{message} add value@"},
+                    "remove": [f"X-Gone-@{message} remove@"],
                 }
             }
         )
         for message in ("request", "response")
     ),
+    _rule({"path": {"prefix": "/x"}}, rate_limit={"rate": "5/s"}, limit_body="1KiB"),
     _site(methods=["@site method@"]),
+    _site(websocket=True),
+    {"listeners": {"@listener@": {"trusted_proxies": ["198.51.100.0/24"]}}},
     _site(client_auth={"ca": "@anchor@", "forward_subject": "Subject-@subject@"}),
     _site(routes=[{"path": {"prefix": "/@route@"}, "backend": "@backend@"}]),
     _site(hostnames=["*.@wildcard@.com"]),
@@ -252,17 +256,20 @@ def _haproxy(text: str) -> Iterator[tuple[object, ...]]:
         yield (section, words[0], len(words), open_text.count("$"), len(_FORMAT.findall(action)))
 
 
+_NAMES_OF = (("map",), ("files",), ("applied",), ("typed_per_filter_config",))
+"""Keys below these are hostnames, files, rules and filters."""
+
+
 def _json(text: str) -> Iterator[tuple[object, ...]]:
     def walk(value: Any, at: tuple[str, ...]) -> Iterator[tuple[object, ...]]:
         if isinstance(value, dict):
             for key, inner in cast("dict[str, Any]", value).items():
-                # These keys are hostnames, and names of files.
-                yield from walk(inner, (*at, "(key)" if at[-1:] in (("map",), ("files",)) else str(key)))
+                yield from walk(inner, (*at, "(key)" if at[-1:] in _NAMES_OF else str(key)))
         elif isinstance(value, list):
             for inner in cast("list[Any]", value):
                 yield from walk(inner, (*at, "[]"))
         else:
-            formats = len(re.findall("%", value)) if isinstance(value, str) and at[-1:] == ("value",) else 0
+            formats = value.replace("%%", "").count("%") if isinstance(value, str) and at[-1:] == ("value",) else 0
             yield (*at, type(value).__name__, formats)
 
     return walk(json.loads(text), ())

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from loopback.proxy import TARGETS as PROXIES
 from policyc.compiler.bundle import Bundle
 from policyc.compiler.native_check import native_check
 from policyc.compiler.output_folder import assemble
@@ -22,11 +21,8 @@ from syrupy.location import PyTestLocation
 from syrupy.types import SnapshotIndex
 
 from ..live.edges import run_policyc
-from . import test_panos_output
+from ..live.supported import TARGETS as PROXIES
 from .conftest import EXAMPLES, TODAY
-
-vendors_check = test_panos_output.check
-"""A fixture."""
 
 
 def document(policy: str) -> dict[str, Any]:
@@ -140,21 +136,3 @@ def test_its_own_parser_takes_it(examples: Path, proxy_program: Callable[[str], 
     assert not result.throwaway_keys
     files = {path: data if CERTIFICATE in data else data + b"\nnonsense" for path, data in bundle.files.items()}
     assert not native_check(replace(bundle, files=files)).accepted
-
-
-@pytest.mark.parametrize(("policy", "target"), cases("panos"))
-def test_nothing_to_find_for_the_vendors_specifications(
-    examples: Path,
-    tmp_path: Path,
-    vendors_check: Callable[..., list[str]],
-    policy: str,
-    target: str,
-) -> None:
-    files = made(examples / policy, target).files
-    path = tmp_path / "panos.xml"
-    path.write_bytes(files["panos.xml"])
-    certificates = [Path(file).stem for file in files if file.startswith("certs/")]
-    zones = [zone for group in document(policy)["targets"]["panos"]["zones"].values() for zone in group]
-    theirs = {f"zone '{zone}' is not defined" for zone in zones}  # they exist on the firewall, and their names are told
-    found = vendors_check(path, "11.2", certificates)
-    assert [finding for finding in found if finding.partition(": ")[2] not in theirs] == []

@@ -88,6 +88,29 @@ CASES: dict[str, tuple[str | bytes, int, str]] = {
         18,
         "TLS",
     ),
+    "wildcard without quotes": (edit("[shop.example.com]", "[*.example.com]"), 17, 'to it: "*.example.com"'),
+    "key glued to its value": (edit("version: 1", "version:1"), 1, "without a space behind its `:`"),
+    "key glued, in between": (
+        edit("    backend: app\n", "    backend:app  # x\n\n"),
+        19,
+        "without a space behind its `:`",
+    ),
+    "key without colon": (edit("    backend: app\n", "    backend\n"), 19, "a key without its `:`"),
+    "list indented too little": (
+        edit("    - when: {path", "   - deny: 404\n    - when: {path"),
+        13,
+        "the list begins here",
+    ),
+    "number as duration": (
+        edit("    servers: [192", "    timeouts: {connect: 5}\n    servers: [192"),
+        8,
+        "a duration such as `5s`",
+    ),
+    "text as number": (edit("deny: 403", "deny: forbidden"), 14, "400 to 499, or 503"),
+    "text as mapping": (edit("path: {prefix: /admin}", "path: /admin"), 12, "for example `path: {prefix: /admin}`"),
+    "text as list": (edit("inspect: [web]", "inspect: web"), 20, "write `inspect: [web]`"),
+    "missing key": (edit("    backend: app\n", ""), 16, "A name of `backends`."),
+    "section without anything": (GOOD + "accept:\n", 23, "nothing stands here"),
     "unknown accepted finding": (GOOD + "accept: [{finding: backend-mismatch, reason: x}]\n", 23, "no finding"),
 }
 

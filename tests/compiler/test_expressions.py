@@ -247,6 +247,7 @@ def test_addresses_of_trusted_proxies() -> None:
         assert re2_matches(FORWARDED_FOR, one.encode()) is pcre_matches(FORWARDED_FOR, one.encode()) is expected, one
     for one, other in product(ADDRESSES, repeat=2):
         text = f"{one} ,\t{other}".encode()
-        assert re2_matches(FORWARDED_FOR, text) is pcre_matches(FORWARDED_FOR, text) is (plain(one) and plain(other))
+        expected = (plain(one) and plain(other)) or one == other == ""
+        assert re2_matches(FORWARDED_FOR, text) is pcre_matches(FORWARDED_FOR, text) is expected
     assert re2_matches(FORWARDED_FOR, b", ".join([b"1::2"] * 10))
     assert not re2_matches(FORWARDED_FOR, b", ".join([b"1::2"] * 11))

@@ -72,7 +72,9 @@ def test_a_feature_of_a_later_version(lint: WriteAndRun) -> None:
     [
         ("{finding: unsupported-scan, reason: later}", 0, []),
         ("{finding: unsupported-scan, target: example, sites: [shop], reason: later}", 0, []),
-        ("{finding: unsupported-scan, sites: [other], reason: x}", 1, ["unsupported-scan", "unused-acceptance"]),
+        ("{finding: unsupported-scan, sites: [other], reason: x}", 1, ["unsupported-scan", "unknown-name"]),
+        ("{finding: unsupported-scan, target: exampel, reason: x}", 1, ["unsupported-scan", "unknown-name"]),
+        ("{finding: unsupported-scan, backends: [app], reason: x}", 1, ["unsupported-scan", "unused-acceptance"]),
         ("{finding: unsupported-scan, reason: x, until: 2020-01-01}", 1, ["unsupported-scan", "expired-acceptance"]),
         ("{finding: unsupported-scam, reason: x}", 1, ["unsupported-scan", "unknown-finding"]),
         ("{finding: unsupported-rate-limit, reason: x}", 1, ["unsupported-scan", "unused-acceptance"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from policyc.compiler.document import read
 from policyc.compiler.target import GROUP
+from policyc.schemas import policy as policy_module
 from policyc.schemas.json_schema import policy_schema, schema_text
+from pydantic import BaseModel, create_model
 
 from .conftest import GOOD, Ran
 from .test_bad_documents import CASES
@@ -66,9 +69,38 @@ def test_every_key_is_described_and_no_other_is_let_in() -> None:
             target = committed["$defs"].get(value.get("$ref", "").rpartition("/")[2], {})
             if not (value.get("description") or target.get("description")):
                 wanting.append(f"{path}/{key}: has no description")
+            if value.get("title") != key:
+                wanting.append(f"{path}/{key}: has no title")
+            # A target's own settings may be names that only its operator knows.
+            of_language = path == "" or hasattr(policy_module, path.rpartition("/")[2])
+            if of_language and not _shows_a_value(value):
+                wanting.append(f"{path}/{key}: offers no value: give it an example")
             if {} in value.get("anyOf", []):
                 wanting.append(f"{path}/{key}: takes anything")
     assert wanting == []
+
+
+def _shows_a_value(schema: dict[str, Any]) -> bool:
+    """Whether an editor can offer something to write: an example, a default, one of a few values, or keys."""
+    if {"examples", "default", "enum", "const", "$ref"} & schema.keys() or schema.get("type") == "boolean":
+        return True
+    below = [*schema.get("anyOf", ()), schema.get("items"), schema.get("additionalProperties")]
+    dicts = [cast("dict[str, Any]", one) for one in below if isinstance(one, dict) and one]
+    return any(map(_shows_a_value, dicts)) or "properties" in schema
+
+
+def test_examples_are_what_the_models_take() -> None:
+    """The JSON Schema knows shapes only; the models know what the texts mean."""
+    models = [one for one in vars(policy_module).values() if isinstance(one, type) and issubclass(one, BaseModel)]
+    tried = 0
+    for model in models:
+        for field in model.model_fields.values():
+            for example in field.examples or ():
+                parts: Any = {"one": (field.annotation, field)}
+                alone: type[BaseModel] = create_model("Alone", __config__=model.model_config, **parts)
+                alone.model_validate({"one": example})
+                tried += 1
+    assert tried > 50
 
 
 def test_what_it_offers_is_what_it_takes() -> None:
@@ -90,6 +122,12 @@ def test_examples_are_valid(policy: str) -> None:
     assert faults(committed, values) == []
 
 
+@pytest.mark.parametrize("policy", sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*/*.yaml")))
+def test_examples_tell_an_editor_their_schema(policy: str) -> None:
+    found = re.findall(r"^# yaml-language-server: \$schema=(\S+)$", (ROOT / policy).read_text(), re.MULTILINE)
+    assert [((ROOT / policy).parent / path).resolve() for path in found] == [COMMITTED]
+
+
 def test_a_list_may_be_one_value(schema: dict[str, Any], write_policy: Callable[[str], Path]) -> None:
     for when in ("{path: {prefix: [/admin]}}", "{path: [{exact: /a}, {regex: b}], method: GET, host: a.example.com}"):
         text = GOOD.replace("{path: {prefix: /admin}}", when)
@@ -101,8 +139,14 @@ def test_a_list_may_be_one_value(schema: dict[str, Any], write_policy: Callable[
 WRONG_IN_SHAPE = {
     "bad name",
     "bad version",
+    "missing key",
     "no port",
+    "number as duration",
+    "section without anything",
     "server by name",
+    "text as list",
+    "text as mapping",
+    "text as number",
     "unknown key",
     "unknown target",
     "unquoted version",

@@ -79,3 +79,54 @@ def test_a_policy_with_errors_is_not_traced(policyc: Policyc, write_policy: Writ
     ran = policyc("trace", write_policy(GOOD.replace("inspect: [web]", "inspect: [wbe]")), f"{SHOP}/")
     assert ran.status == 3
     assert "did you mean `web`?" in ran.out
+
+
+def test_what_a_target_makes_of_it(policyc: Policyc, write_policy: Write) -> None:
+    """By default: the parts of the policy that it does not honour for this site."""
+    text = GOOD.replace("    inspect: [web]", "    inspect: [web]\n    scan: strict")
+    ran = policyc("trace", write_policy(text), f"{SHOP}/", "--target", "example")
+    assert ran.status == 0
+    lines = ran.out.splitlines()
+    at = lines.index("on example 2.6:")
+    assert lines[at - 2] == "forwarded to app"
+    (told,) = lines[at + 1 :]
+    assert told.startswith("  not done here: `scan`: content scanning by the target's threat engine (it has no threat")
+    number = int(told.rstrip(")").rpartition(":")[2])
+    assert "scan: strict" in text.splitlines()[number - 1]
+    ran = policyc("trace", write_policy(GOOD), f"{SHOP}/", "--target", "example")
+    assert ran.out.endswith("\non example 2.6:\n  as above\n")
+
+
+def test_another_sites_parts_are_not_told(policyc: Policyc, write_policy: Write) -> None:
+    other = """\
+  other:
+    hostnames: [other.example.com]
+    public_certificate: shop
+    backend: app
+    scan: strict
+targets:
+"""
+    ran = policyc("trace", write_policy(GOOD.replace("targets:\n", other)), f"{SHOP}/", "--target", "example")
+    assert ran.out.endswith("\non example 2.6:\n  as above\n")
+
+
+def test_a_target_that_is_not_there(policyc: Policyc, write_policy: Write) -> None:
+    ran = policyc("trace", write_policy(GOOD), f"{SHOP}/", "--target", "exmaple")
+    assert ran.status == 2
+    assert "there is no target 'exmaple'" in ran.err
+
+
+def test_errors_of_a_targets_settings_matter_where_it_is_asked(policyc: Policyc, write_policy: Write) -> None:
+    policy = write_policy(GOOD.replace('example: {version: "2.6"}', "example: {nonsense: 1}"))
+    assert policyc("trace", policy, f"{SHOP}/").status == 0
+    ran = policyc("trace", policy, f"{SHOP}/", "--target", "example")
+    assert ran.status == 3
+    assert "nonsense" in ran.out
+
+
+def test_what_is_accepted_for_another_target_does_not_matter(policyc: Policyc, write_policy: Write) -> None:
+    accepted = "accept:\n  - {finding: unsupported-scan, target: example, sites: [shop], reason: known}\n"
+    for more in ((), ("--target", "example")):
+        ran = policyc("trace", write_policy(GOOD + accepted), f"{SHOP}/", *more)
+        assert ran.status == 0
+        assert "\nforwarded to app\n" in ran.out

@@ -19,15 +19,15 @@ from typing import TypeVar
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from loopback.origin import Origin, Seen
-from loopback.proxy import TARGETS
 from policyc.compiler.decide import Decision, Forwarded, HandshakeRefused, Redirected, Refused
 from policyc.compiler.forwarding import answered, arriving
+from policyc.compiler.loopback.origin import Origin, Seen
 from policyc.compiler.plan import Plan
 
 from ..live.asks import VERSIONS, Ask, Version
 from ..live.conftest import Certificates, Scene, edge_of
 from ..live.edges import MALFORMED, BuildFailed, Edge, Edges, Outcome, every_origin, start_everywhere
+from ..live.supported import TARGETS
 from ..live.test_reference import decided, plan_of, request_of
 from . import policies, requests
 
@@ -195,7 +195,8 @@ def test_targets_decide_as_the_reference(
                 if difference:
                     differences.append(f"{edge.target} {version} {ask}: {outcome}: {difference}")
     print(f"policy {number} on {[edge.target for edge in running]}: {dict(decisions)}")
-    assert differences == [], f"{len(differences)} differences under\n{json.dumps(scene.policy, indent=1)}"
+    told = "\n".join(differences)
+    assert not differences, f"{len(differences)} differences:\n{told}\nunder {json.dumps(scene.policy)}"
 
 
 _UNSUPPORTED = re.compile(r"^error\[(unsupported-|haproxy-|nginx-|envoy-)[a-z0-9-]+\]", re.MULTILINE)

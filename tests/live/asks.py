@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from loopback import visitor
-from loopback.visitor import Answer
+from policyc.compiler.loopback import visitor
+from policyc.compiler.loopback.visitor import Answer
 
 from . import http2
 from .edges import Edge, Outcome

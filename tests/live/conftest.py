@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from loopback import pki
-from loopback.origin import Origin
-from loopback.proxy import TARGETS, Missing
+from policyc.compiler.loopback import pki
+from policyc.compiler.loopback.origin import Origin
+from policyc.compiler.loopback.proxy import Missing
 
 from .edges import Edge, Edges, Policy, every_origin, start_everywhere
+from .supported import TARGETS
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loopback.origin import Origin, Seen
-from loopback.proxy import TARGETS, DidNotStart, Missing, Proxy, program
-from loopback.relocate import Relocated, relocate
-from loopback.visitor import Answer, Door, Refused
+from policyc.compiler.loopback.origin import Origin, Seen
+from policyc.compiler.loopback.proxy import DidNotStart, Missing, Proxy, program
+from policyc.compiler.loopback.relocate import Relocated, relocate
+from policyc.compiler.loopback.visitor import Answer, Door, Refused
+
+from .supported import TARGETS, VERSIONS
 
 Policy = Mapping[str, Any]
 STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
@@ -150,24 +152,52 @@ def start_everywhere(
     `base`: what the policy's names of files are relative to. `origins`: backend → one for each of its servers.
     `lacking`: target → backends that it cannot have. Each edge listens on ports of its own.
     """
+    policies: dict[str, Policy] = {
+        target: {**without(policy, lacking.get(target, ())), "targets": {}} for target in TARGETS
+    }
+    return start_each(stack, folder, policies, base, origins, trusts)
+
+
+def placement(target: str, runtime: Path) -> dict[str, str]:
+    """``targets.<target>`` for this machine. `runtime` is a folder of the proxy's own."""
+    return {
+        "haproxy": {"version": VERSIONS["haproxy"], "runtime_dir": str(runtime)},
+        "nginx": {"version": VERSIONS["nginx"], "stream_module": STREAM_MODULE, "runtime_dir": str(runtime)},
+        "envoy": {"version": VERSIONS["envoy"]},
+    }[target]
+
+
+def start_each(
+    stack: ExitStack,
+    folder: Path,
+    policies: Mapping[str, Policy],
+    base: Path,
+    origins: Mapping[str, Sequence[Origin]],
+    trusts: Path,
+    *,
+    programs: Mapping[str, str] | None = None,
+    change: Callable[[str, Path], None] = lambda _target, _built: None,
+) -> Edges:
+    """Start, side by side, an edge on each target with a policy of its own. As `start_everywhere`.
+
+    `programs`: target → its program, where it is not the one that is installed. What a policy says under ``targets``
+    goes before the placement for this machine. `change` may touch what was built, before the proxy starts.
+    """
     edges = Edges()
 
     def prepare(target: str) -> Edge:
-        program(target)
-        lacks = lacking.get(target, ())
-        servers = {name: [one.socket for one in group] for name, group in origins.items() if name not in lacks}
+        file = (programs or {}).get(target) or program(target)
+        policy = policies[target]
+        servers = {name: [one.socket for one in group] for name, group in origins.items() if name in policy["backends"]}
         runtime = folder / f"{target}-run"
         runtime.mkdir(parents=True)
-        settings = {
-            "haproxy": {"version": "2.6", "runtime_dir": str(runtime)},
-            "nginx": {"version": "1.22", "stream_module": STREAM_MODULE, "runtime_dir": str(runtime)},
-            "envoy": {"version": "1.40"},
-        }
-        relocated = relocate({**without(policy, lacks), "targets": {target: settings[target]}}, base, servers)
-        file = folder / f"{target}.yaml"
-        file.write_text(relocated.text)
-        built = build(file, target, folder / "build")
-        return Edge(target, relocated, built, Proxy(target, built, relocated.sockets), origins, trusts)
+        settings = {**placement(target, runtime), **policy.get("targets", {}).get(target, {})}
+        relocated = relocate({**policy, "targets": {target: settings}}, base, servers)
+        written = folder / f"{target}.yaml"
+        written.write_text(relocated.text)
+        built = build(written, target, folder / "build")
+        change(target, built)
+        return Edge(target, relocated, built, Proxy(target, built, relocated.sockets, file), origins, trusts)
 
     def attempt(target: str, step: Callable[[], Edge]) -> None:
         try:
@@ -177,7 +207,7 @@ def start_everywhere(
             edges.failed[target] = error
 
     with ThreadPoolExecutor() as pool:
-        preparing = {target: pool.submit(prepare, target) for target in TARGETS}
+        preparing = {target: pool.submit(prepare, target) for target in policies}
     for target, future in preparing.items():
         attempt(target, future.result)
     for edge in edges.running.values():

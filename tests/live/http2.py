@@ -9,7 +9,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError
-from loopback.visitor import Answer, Door, Refused
+from policyc.compiler.loopback.visitor import Answer, Door, Refused
 
 
 def ask(

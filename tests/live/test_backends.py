@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from hashlib import sha256
 from typing import Any
 
 import pytest
-from loopback import pki
-from loopback.origin import Origin
+from cryptography.hazmat.primitives.serialization import Encoding
+from policyc.compiler.features import Feature
+from policyc.compiler.loopback import pki
+from policyc.compiler.loopback.origin import Origin
 
 from .asks import VERSIONS, Ask, Version, assert_passed
 from .conftest import Certificates, Scene
 from .edges import Edge, Outcome
+from .supported import TARGETS, able
 
 NAME = "server.internal"
 FAILED = {502, 503}
@@ -24,11 +27,16 @@ QUICK = 2.0
 
 @dataclass(frozen=True)
 class Inner:
-    """A backend, reached as ``<its name>.example.com``: its origins, and what its `tls` says beyond the usual."""
+    """A backend, reached as ``<its name>.example.com``: its origins, and what its `tls` says beyond the usual.
+
+    `needs` is what a target must be able to do to have it.
+    """
 
     origins: Sequence[Origin]
     tls: dict[str, Any] = field(default_factory=dict[str, Any])
     more: dict[str, Any] = field(default_factory=dict[str, Any])
+    needs: Feature | None = None
+    hostname: str | None = None
 
 
 def inners(certificates: Certificates) -> dict[str, Inner]:
@@ -40,6 +48,21 @@ def inners(certificates: Certificates) -> dict[str, Inner]:
     own = pki.leaf([NAME])
     (folder / "own.pem").write_bytes(own.pem)
     (folder / "stranger.pem").write_bytes(stranger.pem)
+    clients = pki.authority("Client CA")
+    (folder / "clients.pem").write_bytes(clients.pem)
+
+    def shown(name: str, issuer: pki.Issued, **options: Any) -> dict[str, Any]:
+        files = certificates.serve(f"client-{name}", pki.leaf(["edge"], issuer, usages=["client"], **options))
+        return {"client_certificate": dict(zip(("cert", "key"), map(str, files), strict=True))}
+
+    revoked, unrevoked = pki.leaf([NAME], internal), pki.leaf([NAME], internal)
+    lists = pki.revocation_list(internal, [revoked])
+    (folder / "internal.crl").write_bytes(lists)
+    (folder / "both.crl").write_bytes(lists + pki.revocation_list(intermediate))
+    pinned = pki.leaf([NAME], internal)
+    pin = [f"sha256:{sha256(pinned.certificate.public_bytes(Encoding.DER)).hexdigest()}"]
+    unknown = pki.leaf(["else.internal"], stranger)
+    its_pin = [f"sha256:{sha256(unknown.certificate.public_bytes(Encoding.DER)).hexdigest()}"]
 
     def one(name: str, issued: pki.Issued, *, chain: bool = True, **options: Any) -> Origin:
         return Origin(name, certificates.serve(f"backends-{name}", issued, chain=chain), **options)
@@ -92,6 +115,69 @@ def inners(certificates: Certificates) -> dict[str, Inner]:
         ),
         "tls12-too-old": Inner([good("tls12-too-old", max_version=ssl.TLSVersion.TLSv1_2)], {"min_version": "1.3"}),
         "no-tls": Inner([Origin("no-tls")], more={"timeouts": {"connect": "1s"}}),
+        # certificates of our own
+        "asks-us": Inner(
+            [good("asks-us", client_ca=folder / "clients.pem")],
+            shown("good", clients),
+            needs=Feature.BACKEND_CLIENT_CERTIFICATE,
+        ),
+        "asks-in-vain": Inner([good("asks-in-vain", client_ca=folder / "clients.pem")]),
+        "asks-for-another": Inner(
+            [good("asks-for-another", client_ca=folder / "clients.pem")],
+            shown("other", stranger),
+            needs=Feature.BACKEND_CLIENT_CERTIFICATE,
+        ),
+        # revocation lists
+        "unrevoked": Inner([one("unrevoked", unrevoked)], {"ca": "revoking"}, needs=Feature.BACKEND_CRL),
+        "unrevoked-below": Inner(
+            [one("unrevoked-below", pki.leaf([NAME], intermediate))],
+            {"ca": "revoking-both"},
+            needs=Feature.BACKEND_CRL,
+        ),
+        "revoked": Inner([one("revoked", revoked)], {"ca": "revoking"}, needs=Feature.BACKEND_CRL),
+        "revoked-unseen": Inner([one("revoked-unseen", revoked)]),
+        "no-list-for-it": Inner(
+            [one("no-list-for-it", pki.leaf([NAME], intermediate))], {"ca": "revoking"}, needs=Feature.BACKEND_CRL
+        ),
+        # pins
+        "pinned": Inner([one("pinned", pinned)], {"pins": pin}, needs=Feature.BACKEND_PIN),
+        "pinned-another": Inner([good("pinned-another")], {"pins": pin}, needs=Feature.BACKEND_PIN),
+        "pinned-wrong-name": Inner(
+            [one("pinned-wrong-name", pinned)], {"pins": pin, "server_name": "else.internal"}, needs=Feature.BACKEND_PIN
+        ),
+        "pinned-other-ca": Inner([one("pinned-other-ca", unknown)], {"pins": its_pin}, needs=Feature.BACKEND_PIN),
+        "pinned-only": Inner(
+            [one("pinned-only", unknown)],
+            {"verify": "none", "ca": None, "pins": its_pin},
+            needs=Feature.BACKEND_PIN,
+        ),
+        "pinned-only-another": Inner(
+            [one("pinned-only-another", unknown)],
+            {"verify": "none", "ca": None, "pins": pin},
+            needs=Feature.BACKEND_PIN,
+        ),
+        # the name that the visitor asked for
+        "by-host": Inner(
+            [one("by-host", pki.leaf(["a.w.example.com", "b.w.example.com"], internal))],
+            {"server_name": None},
+            needs=Feature.WILDCARD_SERVER_NAME,
+            hostname="*.w.example.com",
+        ),
+        "by-host-renamed": Inner(
+            [one("by-host-renamed", pki.leaf(["a.v.example.com"], internal))],
+            {"server_name": None},
+            {"host_header": "fixed.internal"},
+            needs=Feature.WILDCARD_SERVER_NAME,
+            hostname="*.v.example.com",
+        ),
+        # HTTP/2
+        "h2": Inner([good("h2", protocol="h2")], more={"protocol": "h2"}, needs=Feature.BACKEND_HTTP2),
+        "h2-other-ca": Inner(
+            [one("h2-other-ca", pki.leaf([NAME], stranger), protocol="h2")],
+            more={"protocol": "h2"},
+            needs=Feature.BACKEND_HTTP2,
+        ),
+        "h2-unspoken": Inner([good("h2-unspoken")], more={"protocol": "h2"}, needs=Feature.BACKEND_HTTP2),
         # The same server as `shared`, under a name or an anchor that it does not satisfy: a connection that `shared`
         # opened must never be taken for it.
         "shared-wrong-name": Inner([shared], {"server_name": "else.internal"}),
@@ -112,16 +198,25 @@ def inners(certificates: Certificates) -> dict[str, Inner]:
 ACCEPTED = (
     *("good", "second-san", "upper-case", "wildcard", "intermediate", "two-intermediates", "own-anchor", "tls12"),
     *("any-name", "anything", "renamed", "literal", "shared", "by-name", "named", "plain"),
+    *("asks-us", "unrevoked", "unrevoked-below", "revoked-unseen", "pinned", "pinned-only", "h2"),
 )
 REFUSED = (
     *("other-ca", "public-ca", "wrong-name", "public-name", "expired", "not-yet-valid", "self-signed"),
     *("not-its-anchor", "missing-intermediate", "for-clients", "deep-wildcard", "chain-other-ca", "chain-expired"),
     *("tls12-too-old", "both-bad", "down"),
+    *("asks-in-vain", "asks-for-another", "revoked", "no-list-for-it", "pinned-another", "pinned-wrong-name"),
+    *("pinned-other-ca", "pinned-only-another", "h2-other-ca"),
 )
 
 
-LACKING = {"haproxy": ["any-name", "chain-other-ca", "chain-expired"]}
-"""`verify: chain` is impossible on HAProxy, as its support table says."""
+WITHOUT_NAME = ("any-name", "chain-other-ca", "chain-expired")
+"""`verify: chain`."""
+
+
+def lacking(target: str, parts: Mapping[str, Inner]) -> list[str]:
+    """The backends that a target cannot have, as its support table says."""
+    wanted = {name: part.needs for name, part in parts.items()} | dict.fromkeys(WITHOUT_NAME, Feature.VERIFY_CHAIN)
+    return [name for name, feature in wanted.items() if feature and not able(target, feature)]
 
 
 def scene(certificates: Certificates) -> Scene:
@@ -133,38 +228,54 @@ def scene(certificates: Certificates) -> Scene:
         tls = {key: value for key, value in {**usual, **part.tls}.items() if value is not None}
         servers = [f"192.0.2.{index}:443" for index in range(1, len(part.origins) + 1)]
         backends[name] = {"servers": servers, "tls": tls, **part.more}
-    weak = {"any-name", "chain-other-ca", "chain-expired", "anything"}
+    unverified = ["anything", "pinned-only", "pinned-only-another"]
     folder = certificates.folder
     policy = {
         "version": 1,
         "listeners": {"public": {"bind": ["0.0.0.0:443"]}},
-        "public_certificates": {"all": certificates.public_pair("backends-all", "*.example.com")},
+        "public_certificates": {
+            "all": certificates.public_pair("backends-all", "*.example.com", "*.w.example.com", "*.v.example.com")
+        },
         "backend_cas": {
             "internal": {"ca": str(folder / "internal-ca.pem")},
             "own": {"ca": str(folder / "own.pem")},
             "stranger": {"ca": str(folder / "stranger.pem")},
+            "revoking": {"ca": str(folder / "internal-ca.pem"), "crl": str(folder / "internal.crl")},
+            "revoking-both": {"ca": str(folder / "internal-ca.pem"), "crl": str(folder / "both.crl")},
         },
         "backends": backends,
         "sites": {
-            name: {"hostnames": [f"{name}.example.com"], "public_certificate": "all", "backend": name} for name in parts
+            name: {
+                "hostnames": [part.hostname or f"{name}.example.com"],
+                "public_certificate": "all",
+                "backend": name,
+            }
+            for name, part in parts.items()
         },
         "accept": [
             {"finding": finding, "backends": names, "reason": "this is what is tested"}
             for finding, names in (
-                ("backend-name-not-verified", sorted(weak - {"anything"})),
-                ("backend-not-verified", ["anything"]),
+                ("backend-name-not-verified", list(WITHOUT_NAME)),
+                ("backend-not-verified", unverified),
             )
         ],
     }
     down = [parts["one-down-of-two"].origins[0], parts["down"].origins[0]]
-    return Scene(policy, {name: part.origins for name, part in parts.items()}, down, lacking=LACKING)
+    return Scene(
+        policy,
+        {name: part.origins for name, part in parts.items()},
+        down,
+        lacking={target: lacking(target, parts) for target in TARGETS},
+    )
 
 
-def get(edge: Edge, backend: str, version: Version = "h1", target: str = "/x") -> tuple[Ask, Outcome]:
+def get(
+    edge: Edge, backend: str, version: Version = "h1", target: str = "/x", host: str | None = None
+) -> tuple[Ask, Outcome]:
     """A GET of a backend's site. Skips the test where the target cannot have it."""
-    if backend in LACKING.get(edge.target, ()):
-        pytest.skip(f"{edge.target} cannot verify a chain without its name")
-    ask = Ask(target, host=f"{backend}.example.com")
+    if f'"{backend}": {{' not in edge.relocated.text:
+        pytest.skip(f"{edge.target} cannot have this backend")
+    ask = Ask(target, host=host or f"{backend}.example.com")
     return ask, ask.of(edge, version)
 
 
@@ -296,8 +407,71 @@ def test_no_failure_takes_a_server_out(edge: Edge) -> None:
     assert_passed(*get(edge, "good"))
 
 
-def test_files_hold_no_other_key(edge: Edge) -> None:
-    """The built folder has the key of the public certificate, readable by its owner only, and no other."""
+@pytest.mark.parametrize("version", VERSIONS)
+def test_http2_is_spoken_where_it_is_asked_for(edge: Edge, version: Version) -> None:
+    for body in (b"", b"x" * 100_000):
+        get(edge, "h2")
+        ask = Ask("/p?q=%20", "POST", host="h2.example.com", headers=(("X-Kept", "a, b"),), body=body)
+        outcome = ask.of(edge, version)
+        assert_passed(ask, outcome)
+        (seen,) = outcome.arrived
+        assert (seen.version, seen.values("x-kept"), seen.body) == (b"HTTP/2", [b"a, b"], body)
+        assert seen.values("x-forwarded-host") == [b"h2.example.com"]
+
+
+def test_http2_is_not_guessed(edge: Edge) -> None:
+    """A server that does not speak it hears its preface at most, which is made for that (RFC 9113, 3.4)."""
+    _, outcome = get(edge, "h2-unspoken", target="/secret")
+    assert outcome.status in {*FAILED, 504}, str(outcome)
+    # To who reads HTTP/1 it looks like two requests, both senseless.
+    assert {seen.method.strip() for seen in outcome.arrived} <= {b"PRI", b"SM"}
+
+
+def test_our_certificate_is_shown(edge: Edge) -> None:
+    get(edge, "asks-us")
+    (connection, *_) = edge.origins["asks-us"][0].connections
+    assert connection.subject == "edge"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_name_is_the_one_asked_for(edge: Edge, version: Version) -> None:
+    """Sent and verified, also where a connection for another name is open."""
+    origin = edge.origins["by-host"][0]
+    for _ in range(2):
+        for label, good in (("a", True), ("c", False), ("b", True), ("A", True), ("c", False)):
+            host = f"{label}.w.example.com"
+            ask, outcome = get(edge, "by-host", version, host=host)
+            if good:
+                assert_passed(ask, outcome)
+                assert outcome.arrived[0].values("host") == [host.lower().encode()]
+            else:
+                assert outcome.status in FAILED, str(outcome)
+                assert outcome.arrived == ()
+                assert origin.received == b""
+    assert {one.sni for one in origin.connections} == {f"{label}.w.example.com" for label in "abc"}
+    ported = Ask("/x", host="a.w.example.com:8443", sni="a.w.example.com")
+    assert_passed(ported, ported.of(edge, version))
+
+
+def test_the_name_asked_for_is_verified_under_a_fixed_host(edge: Edge) -> None:
+    ask, outcome = get(edge, "by-host-renamed", host="a.v.example.com")
+    assert_passed(ask, outcome)
+    assert outcome.arrived[0].values("host") == [b"fixed.internal"]
+    _, outcome = get(edge, "by-host-renamed", host="c.v.example.com")
+    assert outcome.status in FAILED, str(outcome)
+    assert outcome.arrived == ()
+
+
+def test_files_hold_no_other_key(edge: Edge, certificates: Certificates) -> None:
+    """The built folder has the keys that the edge itself shows, readable by their owner only, and no other."""
+    own = {
+        file.read_bytes()
+        for file in certificates.folder.glob("*.key")
+        if file.stem.startswith(("client-", "backends-all"))
+    }
     keys = [file for file in edge.folder.rglob("*") if file.is_file() and b"PRIVATE KEY" in file.read_bytes()]
-    assert [file.relative_to(edge.folder) for file in keys] == [Path("certs/all.key")]
-    assert keys[0].stat().st_mode & 0o777 == 0o600
+    assert edge.folder / "certs" / "all.key" in keys
+    for file in keys:
+        key = file.read_bytes()
+        assert key[key.index(b"-----BEGIN PRIVATE KEY") :] in own
+        assert file.stat().st_mode & 0o777 == 0o600

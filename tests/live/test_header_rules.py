@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from loopback.origin import Origin
-from loopback.proxy import TARGETS
+from policyc.compiler.loopback.origin import Origin
 
 from .asks import VERSIONS, Ask, Version, assert_decided
 from .conftest import Certificates, Scene, edge_of
 from .edges import BuildFailed, Edge, Edges
+from .supported import TARGETS
 
 
 def scene(certificates: Certificates) -> Scene:

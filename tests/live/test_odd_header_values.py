@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 
 import pytest
-from loopback.origin import Origin
-from loopback.proxy import TARGETS
+from policyc.compiler.loopback.origin import Origin
 
 from .asks import VERSIONS, Ask, Version, assert_decided
 from .conftest import Certificates, Scene, edge_of
 from .edges import Edge, Edges
+from .supported import TARGETS
 
 VALUES = (
     *('"', "'", "`", 'a"b', "a'b", '"a b"', "'; }", '"; }', "a;b", "{}", "{a", "a}", "#", "a # b", "\\", "a\\", "\\n"),

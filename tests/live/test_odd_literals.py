@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from loopback.origin import Origin
+from policyc.compiler.loopback.origin import Origin
 
 from .asks import VERSIONS, Ask, Version, assert_decided
 from .conftest import Certificates, Scene

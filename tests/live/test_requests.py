@@ -8,9 +8,9 @@ import string
 from dataclasses import dataclass
 
 import pytest
-from loopback.origin import Origin, Seen
-from loopback.visitor import Answer, Refused, Visitor, ask
 from policyc.compiler import normal_form
+from policyc.compiler.loopback.origin import Origin, Seen
+from policyc.compiler.loopback.visitor import Answer, Refused, Visitor, ask
 
 from .asks import VERSIONS, Ask, Version, assert_decided, assert_passed, assert_refused
 from .conftest import Certificates, Scene

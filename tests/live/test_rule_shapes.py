@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from loopback.origin import Origin
+from policyc.compiler.loopback.origin import Origin
 from policyc.compiler.plan import Plan
 
 from .asks import Ask, assert_decided

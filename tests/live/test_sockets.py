@@ -8,9 +8,9 @@ import ssl
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from loopback import pki
-from loopback.origin import Origin
-from loopback.visitor import TIMEOUT, Door, Refused, Visitor, ask, request
+from policyc.compiler.loopback import pki
+from policyc.compiler.loopback.origin import Origin
+from policyc.compiler.loopback.visitor import TIMEOUT, Door, Refused, Visitor, ask, request
 
 from .asks import Ask, assert_decided, assert_passed, assert_refused
 from .conftest import Certificates, Scene

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
-from loopback.origin import Origin
-from loopback.visitor import ask, request
 from make_certificates import make
+from policyc.compiler.loopback.origin import Origin
+from policyc.compiler.loopback.visitor import ask, request
 
 from .asks import VERSIONS, Ask, Version, assert_decided, assert_refused
 from .conftest import Certificates, Scene

@@ -1,1 +1,0 @@
-"""A laboratory on loopback: certificates, origins, visitors and real proxies, for the demo and the tests."""
