@@ -19,6 +19,17 @@ demo: $(READY) proxies
 test: check proxies
 	$(VENV)/bin/pytest -q -n 2 --dist loadscope
 
+# The same policy and the same requests on every proxy, and docs/conformance.md from what came of them.
+# Another program of a proxy: make conformance PROXY=nginx=/path/to/nginx REPORT=/tmp/conformance.md
+conformance: $(READY) proxies
+	$(VENV)/bin/pytest -q -n 2 --dist loadscope tests/conformance --report $(REPORT) $(addprefix --proxy ,$(PROXY))
+REPORT := docs/conformance.md
+PROXY  :=
+
+# Whether the suite would notice: one guard of each generated configuration is broken at a time.
+sabotage: $(READY) proxies
+	$(VENV)/bin/pytest -q -n 2 tests/conformance/test_sabotage.py --sabotage -rA
+
 # Random policies and requests, the real proxies against the reference: 20,000 requests a proxy and more, in minutes.
 fuzz: $(READY) proxies
 	POLICYC_FUZZ_POLICIES=$(POLICIES) POLICYC_FUZZ_REQUESTS=$(REQUESTS) POLICYC_FUZZ_SEED=$(SEED) \

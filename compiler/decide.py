@@ -287,7 +287,7 @@ def _form_checks(site: Site, request: Request) -> Refused | None:
         return Refused(400, "a Connection header that names another header")
     if request.method.decode("latin-1") not in site.methods or not _TOKEN.match(request.method):
         return Refused(400, "a method that the site does not take")
-    why = _not_normal(request.target, site.path_options)
+    why = not_normal(request.target, site.path_options)
     return Refused(400, why) if why else None
 
 
@@ -306,7 +306,7 @@ def _is_websocket(site: Site, request: Request) -> bool:
     return site.websocket and plain and b"upgrade" in _options_of_connection(request)
 
 
-def _not_normal(target: bytes, options: PathOptions) -> str | None:
+def not_normal(target: bytes, options: PathOptions) -> str | None:
     """Why a request target is not in the one unambiguous form; None where it is."""
     path, question, query = target.partition(b"?")
     if not path.startswith(b"/"):
@@ -374,8 +374,8 @@ def _walk(
     walk: list[tuple[Rule, bool]] = []
     allowed_by: Rule | None = None
     for rule in (rule for rule_list in site.rule_lists for rule in rule_list.rules):
-        hit = _holds(rule.when, host, source, request, site.path_options) and not (
-            rule.unless is not None and _holds(rule.unless, host, source, request, site.path_options)
+        hit = holds(rule.when, host, source, request, site.path_options) and not (
+            rule.unless is not None and holds(rule.unless, host, source, request, site.path_options)
         )
         walk.append((rule, hit))
         if not hit:
@@ -408,8 +408,8 @@ def _walk(
     )
 
 
-def _holds(condition: Condition, host: str, source: Address, request: Request, options: PathOptions) -> bool:
-    """Every key that is there must hold; within one, any."""
+def holds(condition: Condition, host: str, source: Address, request: Request, options: PathOptions) -> bool:
+    """Whether a condition holds for a request in normal form: every key that is there must; within one, any."""
     path = request.target.partition(b"?")[0]
     keys: list[tuple[Sequence[object], Callable[[], bool]]] = [
         (condition.paths, lambda: any(_path(one, path, options) for one in condition.paths)),

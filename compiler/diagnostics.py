@@ -74,6 +74,8 @@ class Fix:
 
     title: str
     edits: tuple[Edit, ...]
+    files: tuple[tuple[str, str], ...] = ()
+    """Files that the policy names and that get another content: absolute path and text."""
 
 
 def renaming(at: Location, old: str, new: str) -> Fix:
@@ -121,6 +123,14 @@ class Rule:
     per_backend: bool = False
     check: Callable[..., Iterable[Diagnostic]] | None = None
     """The lint function, for rules that are one. Rules of the reading stages have none."""
+
+    @property
+    def summary(self) -> str:
+        """The page's first sentence: what the rule does."""
+        paragraph = next((part for part in self.page.split("\n\n") if part.strip()), "")
+        text = " ".join(line.strip() for line in paragraph.splitlines() if not line.startswith("#"))
+        sentence, stop, _ = text.partition(". ")
+        return sentence + "." if stop else text
 
     def found(
         self,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .diagnostics import Diagnostic, Fix, Path, format_path, removal, renaming
-from .document import Document, read
+from .document import Document, SourceFile, read, read_bytes
 from .names import SYSTEM, defined, section_of
 from .policy_edits import CannotEdit, Replacement, applied, replacements
 from .spelling import typing_error
@@ -57,10 +57,27 @@ def _unused(document: Document, finding: Diagnostic) -> Sequence[Fix]:
     return [removal(finding.primary, f"`{format_path(path)}`")] if len(path) == 2 else ()
 
 
+def _chain(document: Document, finding: Diagnostic) -> Sequence[Fix]:
+    from .chain_order import in_order
+
+    pair = finding.primary.path[:-1]
+    written, key = _value(document, (*pair, "cert")), _value(document, (*pair, "key"))
+    if written is None or key is None:
+        return ()
+    file = document.resolve_path((*pair, "cert"), written)
+    folder = document.origin(pair)[0].directory
+    if os.path.commonpath([folder, file]) != folder:
+        return ()  # kept by somebody else, who would put it back
+    text = in_order(file, document.resolve_path((*pair, "key"), key))
+    return [Fix(f"put the certificates of `{written}` in order", (), ((file, text),))] if text else ()
+
+
 _BY_RULE: Mapping[str, Callable[[Document, Diagnostic], Sequence[Fix]]] = {
     "unknown-name": _unknown_name,
     "hostname-claimed-twice": _claimed_twice,
     "unused-definition": _unused,
+    "chain-out-of-order": _chain,
+    "key-does-not-match": _chain,
 }
 
 
@@ -76,7 +93,11 @@ class Mended:
     texts: dict[str, str] = field(default_factory=dict[str, str])
     """Without a byte order mark. Only of files that change."""
     originals: dict[str, str] = field(default_factory=dict[str, str])
-    count: int = 0
+    files: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    """Files that the policy names, by absolute path: before and after."""
+
+    def __bool__(self) -> bool:
+        return bool(self.texts or self.files)
 
     @property
     def unsaved(self) -> dict[str, bytes]:
@@ -94,10 +115,10 @@ class Mended:
     def diff(self) -> str:
         """The changes as a unified diff."""
         parts: list[str] = []
-        for name, text in self.texts.items():
-            lines = difflib.unified_diff(
-                self.originals[name].splitlines(keepends=True), text.splitlines(keepends=True), name, name
-            )
+        changed = [(name, self.originals[name], text) for name, text in self.texts.items()]
+        changed += [(os.path.relpath(file), *texts) for file, texts in self.files.items()]
+        for name, before, after in changed:
+            lines = difflib.unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), name, name)
             parts += [line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines]
         return "".join(parts)
 
@@ -111,10 +132,8 @@ def mend(examine: Examine) -> Mended:
     mended = Mended()
     for _ in range(_ROUNDS):
         loaded, judged = examine(mended.unsaved)
-        done = _round(loaded.document, judged.standing, mended)
-        if not done:
+        if not _round(loaded.document, judged.standing, mended):
             break
-        mended.count += done
     return mended
 
 
@@ -125,6 +144,10 @@ def _round(document: Document, findings: Sequence[Diagnostic], mended: Mended) -
     order = {file.name: index for index, file in enumerate(document.files)}
     for finding in findings:
         for fix in finding.fixes[:1]:
+            if fix.files:
+                for file, text in fix.files:
+                    mended.files.setdefault(file, (_text(file), text))
+                continue
             try:
                 changes = replacements(document, fix)
             except CannotEdit:
@@ -146,28 +169,43 @@ def _round(document: Document, findings: Sequence[Diagnostic], mended: Mended) -
     return count
 
 
+def _text(file: str) -> str:
+    return read_bytes(file).decode()
+
+
 def _touch(one: Replacement, other: Replacement) -> bool:
     return one.file == other.file and one.start <= other.end and other.start <= one.end
 
 
-def write(document: Document, mended: Mended) -> None:
-    """Put the new texts in the files' places, each whole or not at all. Raises OSError, also where one has changed."""
-    for file in document.files:
-        text = mended.texts.get(file.name)
-        if text is None:
-            continue
-        path = os.path.realpath(file.name)
-        with open(path, "rb") as stream:
-            data = stream.read()
-        mark = data[:3] if data.startswith(b"\xef\xbb\xbf") else b""
-        if data[len(mark) :] != mended.originals[file.name].encode():
-            raise OSError(f"{file.name} was changed meanwhile")
-        descriptor, beside = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".policyc-")
-        try:
-            with open(descriptor, "wb") as stream:
-                stream.write(mark + text.encode())
-            shutil.copymode(path, beside)
-            os.replace(beside, path)
-        except OSError:
-            os.unlink(beside)
-            raise
+def write(document: Document, mended: Mended) -> list[str]:
+    """Put the new texts in the files' places, each whole or not at all. Raises OSError, also where one has changed.
+
+    Returns the files' names.
+    """
+    changed = [(file.name, mended.originals[file.name], text) for file, text in _texts(document, mended)]
+    changed += [(file, *texts) for file, texts in mended.files.items()]
+    for name, before, after in changed:
+        _replace(name, before, after)
+    return [name for name, _, _ in changed]
+
+
+def _texts(document: Document, mended: Mended) -> Sequence[tuple[SourceFile, str]]:
+    return [(file, mended.texts[file.name]) for file in document.files if file.name in mended.texts]
+
+
+def _replace(name: str, before: str, after: str) -> None:
+    path = os.path.realpath(name)
+    with open(path, "rb") as stream:
+        data = stream.read()
+    mark = data[:3] if data.startswith(b"\xef\xbb\xbf") else b""
+    if data[len(mark) :] != before.encode():
+        raise OSError(f"{name} was changed meanwhile")
+    descriptor, beside = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".policyc-")
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(mark + after.encode())
+        shutil.copymode(path, beside)
+        os.replace(beside, path)
+    except OSError:
+        os.unlink(beside)
+        raise

@@ -10,12 +10,15 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 from .bundle import Bundle
+from .folder_exchange import InUse, exchange, locked, restored, settle
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
@@ -117,54 +120,140 @@ def _owned(folder: str) -> set[str]:
 
 
 def write(folder: str, output: Output) -> None:
-    """Write a target's folder, whole or not at all. Raises CannotWrite; then the old content is still there."""
-    owned = _owned(folder)
-    parent = os.path.dirname(os.path.abspath(folder))
+    """Write a target's folder, whole or not at all. Raises CannotWrite; then the old content is still there.
+
+    Only one process at a time may do so: see `writing`.
+    """
+    folder = os.path.realpath(folder)
+    parent = os.path.dirname(folder)
     staged = None
     try:
         os.makedirs(parent, exist_ok=True)
-        staged = tempfile.mkdtemp(prefix=f".{os.path.basename(folder)}.", dir=parent)
-        _fill(staged, output)
+        leftovers = _leftovers(folder)
+        restored(folder, leftovers)
+        for path in leftovers:
+            shutil.rmtree(path, ignore_errors=True)
+        owned = _owned(folder)
+        _nothing_of_others(folder, output, owned)
+        staged = tempfile.mkdtemp(prefix=_prefix(folder), dir=parent)
+        private = any(mode == 0o600 for _, mode in output.files.values())
+        _fill(staged, output, 0o700 if private else 0o755)
         if os.path.isdir(folder):
-            _carry_over(folder, staged, owned | set(output.files))
-            shutil.copymode(folder, staged)
-            old = staged + ".old"
-            os.rename(folder, old)
+            ours = owned | set(output.files)
+            _carry_over(folder, staged, ours)
+            os.chmod(staged, 0o700 if private else stat.S_IMODE(os.stat(folder).st_mode))
+            _settle_all(staged)
+            staged = exchange(staged, folder)
             try:
-                os.rename(staged, folder)
+                # What came into the old folder while the new one was made.
+                _carry_over(staged, folder, ours)
             except OSError:
-                os.rename(old, folder)
+                staged = exchange(staged, folder)
                 raise
-            shutil.rmtree(old)
         else:
-            os.chmod(staged, 0o700 if any(mode == 0o600 for _, mode in output.files.values()) else 0o755)
+            os.chmod(staged, 0o700 if private else 0o755)
+            _settle_all(staged)
             os.rename(staged, folder)
-        staged = None
+            staged = None
+        settle(parent)
     except OSError as error:
         raise CannotWrite(f"cannot write {folder}: {(error.strerror or str(error)).lower()}") from None
     finally:
         if staged is not None:
+            # What cannot be removed now is removed by the next build.
             shutil.rmtree(staged, ignore_errors=True)
 
 
-def _fill(folder: str, output: Output) -> None:
+@contextmanager
+def writing(output: str) -> Generator[None]:
+    """Keeps other builds from writing into the folder of all targets. Raises CannotWrite where one does."""
+    try:
+        with locked(output):
+            yield
+    except InUse:
+        raise CannotWrite(f"another build is writing to {output} at this moment; nothing was written") from None
+    except OSError as error:
+        raise CannotWrite(f"cannot write {output}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _prefix(folder: str) -> str:
+    return f".{os.path.basename(folder)}.policyc-"
+
+
+def _leftovers(folder: str) -> list[str]:
+    """What a build that was killed left beside a folder."""
+    parent, prefix = os.path.dirname(folder), _prefix(folder)
+    return [os.path.join(parent, name) for name in sorted(os.listdir(parent)) if name.startswith(prefix)]
+
+
+def _nothing_of_others(folder: str, output: Output, owned: set[str]) -> None:
+    """Raises CannotWrite where a file is in the way that policyc did not write."""
+    for path, (data, _) in output.files.items():
+        full = os.path.join(folder, path)
+        if path in owned or not os.path.lexists(full):
+            continue
+        same = False
+        if os.path.isfile(full) and not os.path.islink(full):
+            with open(full, "rb") as stream:
+                same = stream.read() == data
+        if not same:
+            raise CannotWrite(f"{full} is in the way, and policyc did not write it: move it elsewhere")
+
+
+def _fill(folder: str, output: Output, folder_mode: int) -> None:
     for path, (data, mode) in output.files.items():
         full = os.path.join(folder, path)
-        os.makedirs(os.path.dirname(full), exist_ok=True)
-        descriptor = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as stream:
-            stream.write(data)
+        _make_folders(folder, os.path.dirname(path), folder_mode)
+        # Private from the first moment, whatever the umask; what is public becomes so when it is whole.
+        descriptor = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            written = 0
+            while written < len(data):
+                written += os.write(descriptor, data[written:])
             os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _make_folders(root: str, path: str, mode: int) -> None:
+    if path and not os.path.isdir(os.path.join(root, path)):
+        _make_folders(root, os.path.dirname(path), mode)
+        os.mkdir(os.path.join(root, path), 0o700)
+        os.chmod(os.path.join(root, path), mode)
+
+
+def _settle_all(folder: str) -> None:
+    for directory, _, _ in os.walk(folder):
+        settle(directory)
 
 
 def _carry_over(old: str, new: str, ours: set[str]) -> None:
-    """What the operator put into the folder goes along."""
-    for directory, _, names in os.walk(old):
-        for name in names:
-            full = os.path.join(directory, name)
-            path = os.path.relpath(full, old)
-            if path in ours or not (os.path.isfile(full) or os.path.islink(full)):
-                continue
-            target = os.path.join(new, path)
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            shutil.copy2(full, target, follow_symlinks=False)
+    """What the operator put into the folder goes along, as the same file: a log stays the one that is written to."""
+    our_folders = {parent for path in ours for parent in _parents(path)}
+    for directory, folders, names in os.walk(old):
+        links = [name for name in folders if os.path.islink(os.path.join(directory, name))]
+        for name in (*links, *names):
+            _take_along(old, new, os.path.relpath(os.path.join(directory, name), old), ours)
+        for name in folders:
+            path = os.path.relpath(os.path.join(directory, name), old)
+            if name not in links and path not in our_folders:
+                _make_folders(new, path, stat.S_IMODE(os.stat(os.path.join(old, path)).st_mode))
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path := os.path.dirname(path):
+        yield path
+
+
+def _take_along(old: str, new: str, path: str, ours: set[str]) -> None:
+    source, target = os.path.join(old, path), os.path.join(new, path)
+    if path in ours or os.path.lexists(target):
+        return
+    parent = os.path.dirname(path)
+    _make_folders(new, parent, stat.S_IMODE(os.stat(os.path.join(old, parent)).st_mode))
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        # Not every file system has links, and not everybody may make one of another user's file.
+        shutil.copy2(source, target, follow_symlinks=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from ..schemas.policy_tests import Expected, PolicyTest, PolicyTests, TestRequest
+from ..schemas.policy_tests import VisitorCertificate as ShownCertificate
 from .decide import (
     Connection,
     Decision,
@@ -22,7 +23,7 @@ from .decide import (
 )
 from .diagnostics import Diagnostic, Path
 from .document import Document, read
-from .forwarding import Fields, answered, arriving
+from .forwarding import answered, arriving
 from .plan import LimitBody, LogLabel, Plan, RateLimit, Rule
 from .urls import parse_url
 from .validate import INVALID_VALUE, UNKNOWN_NAME, nearest, validated
@@ -37,6 +38,8 @@ class Case:
     connection: Connection
     request: Request
     expect: Expected
+    certificate: ShownCertificate | None
+    """What the visitor shows, as the test says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ def _case(plan: Plan, test: PolicyTest, path: Path, findings: list[Diagnostic]) 
             ),
         ),
         test.expect,
+        shown,
     )
 
 
@@ -167,12 +171,12 @@ def compare(case: Case, decision: Decision) -> Iterator[Difference]:
         if named is not None and named != got:
             yield Difference((*at, key), key, named, got or "none")
     sent = arriving(decision, case.request) if isinstance(decision, Forwarded) else ()
-    yield from _headers(expect.request_headers, sent, (*at, "request_headers"), "request header")
+    yield from compare_headers(expect.request_headers, sent, (*at, "request_headers"), "request header")
     working = decision.working if isinstance(decision, Forwarded | Refused | Redirected) else ()
     if expect.response_headers and isinstance(decision, Forwarded | Refused | Redirected):
         # A header that only the backend could have written counts as taken away where it does not come through.
         before = [(name, "from the backend") for name, value in expect.response_headers.items() if value is None]
-        yield from _headers(
+        yield from compare_headers(
             expect.response_headers, answered(decision, before), (*at, "response_headers"), "response header"
         )
     if expect.labels is not None:
@@ -231,9 +235,13 @@ def _name(rule: Rule | None) -> str | None:
     return (rule.name or rule.id) if rule else None
 
 
-def _headers(wanted: dict[str, str | None], got: Fields, path: Path, what: str) -> Iterator[Difference]:
+def compare_headers(
+    wanted: dict[str, str | None], got: Iterable[tuple[str, str]], path: Path, what: str
+) -> Iterator[Difference]:
+    """What a message has otherwise than expected. Names in `got` are in lower case."""
+    lines = list(got)
     for name, value in wanted.items():
-        values = [text for key, text in got if key == name.lower()]
+        values = [text for key, text in lines if key == name.lower()]
         found = ", ".join(values) if values else None
         if found != value:
             yield Difference((*path, name), f"{what} {name}", value or "none", found or "none")

@@ -22,6 +22,7 @@ FEATURES = frozenset(
         Feature.MATCH_PATH,
         Feature.MATCH_SOURCE,
         Feature.DENY,
+        Feature.ACCESS_LOG,
     }
 )
 """What it asks of a target. A test compares this with what the resolved policy uses."""

@@ -43,6 +43,10 @@ class Target(ABC, Generic[S]):
     def settings_model(self) -> type[S]:
         """The model of ``targets.<name>``; every field has a default."""
 
+    def settings_here(self, settings: S, folder: str) -> S:
+        """The settings for a run on this machine, by whoever calls it: what is placed goes into `folder`."""
+        return settings
+
     @abstractmethod
     def support(self, settings: S) -> Mapping[Feature, Support]:
         """An answer for every feature, for this version and placement."""

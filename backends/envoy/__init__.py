@@ -32,6 +32,10 @@ class EnvoyTarget(Target["Settings"]):
 
         return Settings
 
+    def settings_here(self, settings: Settings, folder: str) -> Settings:
+        """The same behaviour, with sockets and logs where they can be."""
+        return settings.model_copy(update={"access_log": None})
+
     def support(self, settings: Settings) -> Mapping[Feature, Support]:
         """What Envoy can do."""
         from .support import support

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .filters import HOST_AS_SENT
+from .filters import HOST
 from .messages import NAMESPACE, Json, extension, literal
 from .model import Http, LimitLength, LimitRate, Log
 
@@ -20,7 +20,7 @@ def of_requests(http: Http) -> list[Json]:
         return []
     fields: Json = {
         **_of_connection(http.log),
-        "host": f"%FILTER_STATE({HOST_AS_SENT}:PLAIN)%",
+        "host": f"%FILTER_STATE({HOST}:PLAIN)%",
         "method": "%REQ(:METHOD)%",
         "target": "%REQ(:PATH)%",
         "status": "%RESPONSE_CODE%",
@@ -39,7 +39,8 @@ def of_requests(http: Http) -> list[Json]:
 
 def of_connections(log: Log) -> list[Json]:
     """The logs of a filter that passes TLS through."""
-    return [_log(log.file, {**_of_connection(log), **_UPSTREAM})]
+    to: Json = {"upstream": literal(log.backend), "upstream_address": "%UPSTREAM_HOST%"}
+    return [_log(log.file, {**_of_connection(log), **to})]
 
 
 def _of_connection(log: Log) -> Json:
@@ -54,7 +55,7 @@ def _of_connection(log: Log) -> Json:
 
 
 _UPSTREAM: Json = {
-    "upstream": f"%METADATA(CLUSTER:{NAMESPACE}:backend)%",
+    "upstream": f"%METADATA(ROUTE:{NAMESPACE}:upstream)%",
     "upstream_address": "%UPSTREAM_HOST%",
 }
 _NO_UPSTREAM: Json = {"upstream": "", "upstream_address": ""}

@@ -22,7 +22,7 @@ def cluster(cluster: Cluster) -> Json:
     priorities = [servers for servers in (cluster.servers, cluster.backups) if servers]
     out: Json = {
         "name": cluster.name,
-        "metadata": metadata(cluster.source, backend=cluster.backend),
+        "metadata": metadata(cluster.source),
         "type": "STATIC",
         "connect_timeout": milliseconds(cluster.timeouts.connect),
         "per_connection_buffer_limit_bytes": 1048576,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from . import access_log
-from .conditions import CANONICAL_HOST, PLAIN_HOST
-from .filters import PEER, filters, lowering_host, on_route
+from .conditions import PLAIN_HOST
+from .filters import PEER, filters, on_route
 from .messages import Json, extension, header, literal, metadata, milliseconds
 from .model import (
     CONNECTION_HEADER,
@@ -15,7 +15,6 @@ from .model import (
     UPGRADE_HEADER,
     Forward,
     Http,
-    Match,
     Not,
     Redirection,
     Step,
@@ -223,7 +222,7 @@ def _route(name: str, from_: Json, **fields: object) -> Json:
 
 
 def _answer(name: str, source: str, status: int) -> Json:
-    return _route(name, metadata(source), direct_response={"status": status})
+    return _route(name, metadata(source, rule="", upstream=""), direct_response={"status": status})
 
 
 def _step(http: Http, host: VirtualHost, step: Step) -> Json:
@@ -235,39 +234,27 @@ def _step(http: Http, host: VirtualHost, step: Step) -> Json:
         fields["response_headers_to_add"] = [header("Location", literal(step.ending.to))]
     if names := on_route(step.filters, http.rerouted):
         fields["typed_per_filter_config"] = names
-    decided = metadata(step.source, rule=step.name)
+    decided = metadata(step.source, rule=step.name, upstream="")
     return _route(step.name, decided, direct_response={"status": step.ending.status}, **fields)
 
 
 def _end(http: Http, host: VirtualHost, step: Step | None, names: tuple[str, ...]) -> Json:
     """Where a request goes that nothing refused."""
-    rule = {"rule": step.name} if step else {}
-    otherwise = _lowered(host.end, http, host, rule, names)
+    if isinstance(host.end, ToHttps):
+        return _route(host.name, metadata(host.source), **_to_https(host.end.port))
+
+    def on(to: Forward) -> Json:
+        filters = on_route(names, http.rerouted)
+        return _route(
+            to.name,
+            metadata(to.source, rule=step.name if step else "", upstream=to.backend),
+            **_forward(to, http),
+            **({"typed_per_filter_config": filters} if filters else {}),
+        )
+
     if not host.branches:
-        return otherwise
-    return _first([_on(one.test, _lowered(one.to, http, host, rule, names)) for one in host.branches], otherwise)
-
-
-def _lowered(
-    to: Forward | ToHttps, http: Http, host: VirtualHost, rule: dict[str, str], names: tuple[str, ...]
-) -> Json:
-    """A host that is not in its plain spelling is first put into it."""
-    on = on_route(names, http.rerouted)
-    if isinstance(to, ToHttps):
-        name, from_, fields = host.name, metadata(host.source), _to_https(to.port)
-    else:
-        name, from_, fields = to.name, metadata(to.source, **rule), _forward(to, http)
-        if to.host is not None:
-            return _route(name, from_, **fields, **({"typed_per_filter_config": on} if on else {}))
-    return _first(
-        [
-            _on(
-                Match(":authority", CANONICAL_HOST),
-                _route(name, from_, **fields, **({"typed_per_filter_config": on} if on else {})),
-            )
-        ],
-        _route(name, from_, **fields, typed_per_filter_config={**on, **lowering_host()}),
-    )
+        return on(host.end)
+    return _first([_on(one.test, on(one.to)) for one in host.branches], on(host.end))
 
 
 def _to_https(port: int) -> Json:
@@ -279,19 +266,17 @@ def _to_https(port: int) -> Json:
 
 def _forward(forward: Forward, http: Http) -> Json:
     timeouts = forward.timeouts
-    host = forward.host
     route: Json = {
         "cluster": forward.cluster,
         "timeout": "0s",
         "idle_timeout": milliseconds(max(timeouts.response, timeouts.idle)),
         "retry_policy": _retries(forward),
     }
-    rewritten = forward.host_header or host
-    if rewritten is not None:
-        route["host_rewrite_literal"] = rewritten
+    if forward.host_header is not None:
+        route["host_rewrite_literal"] = forward.host_header
     if forward.by_source:
         route["hash_policy"] = [{"connection_properties": {"source_ip": True}}]
-    added = [header("X-Forwarded-Host", host if host is not None else "%REQ(:AUTHORITY)%")]
+    added = [header("X-Forwarded-Host", "%REQ(:AUTHORITY)%")]
     if http.trusted:
         # Here, since what all routes have in common takes our own headers away before it adds any.
         added.append(header("X-Forwarded-For", f"%REQ({FORWARDED_FOR_HEADER}?{PEER_HEADER})%"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...compiler.normal_form import escape_text
 from ...compiler.plan import EditHeaders, RateLimit
-from .conditions import told_by_proxies
+from .conditions import CANONICAL_HOST, PLAIN_HOST, told_by_proxies
 from .messages import NAMESPACE, TYPE, Json, extension, header, literal, milliseconds
 from .model import (
     FILTERS_HEADER,
@@ -28,14 +28,13 @@ from .predicates import predicate
 
 PEER = "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
 """The visitor's address; before the request's X-Forwarded-For is looked at, the peer's."""
-HOST_AS_SENT = "policyc.host"
+HOST = "policyc.host"
 """Filter state: for the access log, since the backend's host is written over the visitor's."""
 
 _UNLIMITED = 4294967295
 _SOURCES = 100_000
 """So many sources are counted at once for a rate; beyond, the one that was silent longest starts anew. Envoy's default
 of 20 lets a visitor with 20 addresses wash off any limit."""
-_LOWER_HOST = "policyc.lower_host"
 _LOWER_HOST_CODE = """\
 -- The backend gets the host in lower case and without a port. Runs only for requests where it is spelled otherwise.
 function envoy_on_request(handle)
@@ -44,7 +43,16 @@ function envoy_on_request(handle)
   headers:replace(":authority", host)
 end
 """
+_PLAIN_LIST_CODE = f"""\
+-- X-Forwarded-For goes on with one blank behind each comma. Runs only for requests where it is spelled otherwise.
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local list = string.gsub(headers:get("{FORWARDED_FOR_HEADER}"), "[ \\t]*,[ \\t]*", ", ")
+  headers:replace("{FORWARDED_FOR_HEADER}", (string.gsub(list, "^[ \\t]+", "")))
+end
+"""
 _SKIP = extension("skip", "envoy.extensions.filters.common.matcher.action.v3.SkipFilter")
+_FILTER_STATE = "envoy.extensions.filters.http.set_filter_state.v3.Config"
 _MUTATION = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
 _WALKED = "policyc.walked"
 _ON: Json = {"@type": TYPE + "envoy.config.route.v3.FilterConfig", "config": {}}
@@ -52,18 +60,35 @@ _ON: Json = {"@type": TYPE + "envoy.config.route.v3.FilterConfig", "config": {}}
 
 def filters(http: Http) -> list[Json]:
     """Every filter of a connection manager, in order."""
+    marks = [one for one in http.filters if isinstance(one.work, Mark) and not one.work.decides]
+    others = [one for one in http.filters if one not in marks]
     out: list[Json] = []
     if http.rerouted:
-        out.append({**_mutate(request=[header(SOURCE_HEADER, PEER)]), "name": "policyc.source"})
+        out += [
+            {**_mutate(request=[header(SOURCE_HEADER, PEER)]), "name": "policyc.source"},
+            # The route is chosen again, now that rules can see the source.
+            extension("policyc.again", _FILTER_STATE, clear_route_cache=True),
+            extension(_WALKED, _MUTATION),
+        ]
+    out += [_of_rule(one, http.rerouted) for one in marks]
+    # Marks are set by the host as it was sent.
+    out.append(
+        _where(
+            Every((PLAIN_HOST, Not(Match(":authority", CANONICAL_HOST)))), "policyc.lower_host", _lua(_LOWER_HOST_CODE)
+        )
+    )
     if http.log:
-        out.append(_host_as_sent(http.rerouted))
-    if http.rerouted:
-        out.append(extension(_WALKED, _MUTATION))
-    out += [_of_rule(one, http.rerouted) for one in http.filters]
+        out.append(_remember_host())
+    out += [_of_rule(one, http.rerouted) for one in others]
     if http.trusted:
-        told = _mutate(request=[header(FORWARDED_FOR_HEADER, f"%REQ(x-forwarded-for)%, %REQ({PEER_HEADER})%")])
-        out.append(_where(told_by_proxies(http.trusted), "policyc.forwarded_for", told))
-    return [*out, _lower_host(http.rerouted), _router()]
+        told = told_by_proxies(http.trusted)
+        listed = _mutate(request=[header(FORWARDED_FOR_HEADER, f"%REQ(x-forwarded-for)%, %REQ({PEER_HEADER})%")])
+        oddly = Every((told, Not(Match("x-forwarded-for", "[^, \\t]+(?:, [^, \\t]+)*"))))
+        out += [
+            _where(told, "policyc.forwarded_for", listed),
+            _where(oddly, "policyc.plain_list", _lua(_PLAIN_LIST_CODE)),
+        ]
+    return [*out, _router()]
 
 
 def on_route(names: tuple[str, ...], rerouted: bool) -> Json:
@@ -77,16 +102,6 @@ def on_route(names: tuple[str, ...], rerouted: bool) -> Json:
         _WALKED: {
             "@type": TYPE + _MUTATION + "PerRoute",
             "mutations": {"request_mutations": [{"append": listed}]},
-        }
-    }
-
-
-def lowering_host() -> Json:
-    """The part of a route that says that the host is not in its plain spelling."""
-    return {
-        _LOWER_HOST: {
-            "@type": TYPE + "envoy.extensions.filters.http.lua.v3.LuaPerRoute",
-            "name": _LOWER_HOST,
         }
     }
 
@@ -193,36 +208,23 @@ def _rate(limit: RateLimit) -> Json:
     )
 
 
-def _host_as_sent(rerouted: bool) -> Json:
-    """Remembers the host; and lets Envoy choose the route again, where the source is known only now."""
+def _lua(code: str) -> Json:
     return extension(
-        HOST_AS_SENT,
-        "envoy.extensions.filters.http.set_filter_state.v3.Config",
-        on_request_headers=[
-            {
-                "object_key": HOST_AS_SENT,
-                "factory_key": "envoy.string",
-                "format_string": {
-                    "text_format_source": {"inline_string": "%REQ(:AUTHORITY)%"},
-                    "omit_empty_values": True,
-                },
-            }
-        ],
-        **({"clear_route_cache": True} if rerouted else {}),
-    )
-
-
-def _lower_host(rerouted: bool) -> Json:
-    # Where a route is chosen twice, the first choice settles which filters are on. It does nothing but for a route that
-    # names its code.
-    out = extension(
-        _LOWER_HOST,
+        "envoy.filters.http.lua",
         "envoy.extensions.filters.http.lua.v3.Lua",
-        source_codes={_LOWER_HOST: {"inline_string": _LOWER_HOST_CODE}},
+        default_source_code={"inline_string": code},
         # The walk is over: it must not begin again with headers that rules have edited.
         clear_route_cache=False,
     )
-    return out if rerouted else {**out, "disabled": True}
+
+
+def _remember_host() -> Json:
+    host: Json = {"text_format_source": {"inline_string": "%REQ(:AUTHORITY)%"}, "omit_empty_values": True}
+    return extension(
+        HOST,
+        _FILTER_STATE,
+        on_request_headers=[{"object_key": HOST, "factory_key": "envoy.string", "format_string": host}],
+    )
 
 
 def _router() -> Json:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...compiler.diagnostics import Diagnostic, Path, Severity, rule
+from ...compiler.diagnostics import Diagnostic, Location, Path, Severity, rule
 from ...compiler.features import version_key
-from ...compiler.plan import Action, EditHeaders, LimitBody, Plan, Rule, Site, Upstream
+from ...compiler.plan import Action, Condition, EditHeaders, LimitBody, Plan, RateLimit, Rule, Site, TextMatch, Upstream
 from .conditions import MAX_PROGRAM_SIZE, program_size
 from .support import TESTED, Settings, lacks_suite
 
@@ -26,6 +26,7 @@ _NOT_SEEN = frozenset(
 
 
 _LARGEST_BUFFER = 4294967295
+_FROM_THE_BEGINNING = (TextMatch.EXACT, TextMatch.PREFIX)
 
 
 @rule("envoy-header-not-seen", acceptable=False)
@@ -223,6 +224,49 @@ def health_check_without_name(plan: Plan, settings: Settings) -> Iterator[Diagno
             )
 
 
+@rule("envoy-rates-overlap", Severity.WARNING)
+def rates_overlap(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
+    """
+    ## What it does
+    Two rate limits may apply to the same request.
+
+    ## Why it is bad
+    Envoy counts for one limit after the other, and cannot take back what it has counted: a request that the second
+    refuses has been counted by the first. Limits over a shorter time come first, then those with fewer requests, so
+    that a visitor is never kept out for longer than the shorter time. On other targets such a request is not counted.
+
+    ## Example
+    ```yaml
+    - {when: {path: {prefix: /api}}, rate_limit: {rate: 10/s}}
+    - {when: {path: {prefix: /api/search}}, rate_limit: {rate: 100/h}}
+    ```
+
+    ## Use instead
+    Conditions that exclude each other, or accept this.
+
+    ## Targets
+    envoy
+
+    ## References
+    https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/local_rate_limit_filter
+    """
+    told: set[Path] = set()
+    for site in plan.sites:
+        limited = [one for rule_list in site.rule_lists for one in rule_list.rules if _limits_rate(one)]
+        for index, one in enumerate(limited):
+            other = next((other for other in limited[:index] if not _exclude(one.when, other.when)), None)
+            if other and one.path not in told:
+                told.add(one.path)
+                yield rates_overlap.found(
+                    "a request that one rate limit refuses may be counted by another",
+                    (*one.path, "rate_limit"),
+                    target="envoy",
+                    related=[Location((*other.path, "rate_limit"), "the other")],
+                    help=["let the conditions exclude each other, or accept this"],
+                    sites=[site.name],
+                )
+
+
 @rule("envoy-query-method-without-type", Severity.WARNING)
 def query_method_without_type(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     """
@@ -332,6 +376,25 @@ def _actions(plan: Plan) -> Iterator[tuple[Rule, Action]]:
         for one in rule_list.rules:
             for action in one.actions:
                 yield one, action
+
+
+def _limits_rate(one: Rule) -> bool:
+    return any(isinstance(action, RateLimit) for action in one.actions)
+
+
+def _exclude(one: Condition, other: Condition) -> bool:
+    """Whether it is plain that no request meets both conditions."""
+    if one.methods and other.methods and not set(one.methods) & set(other.methods):
+        return True
+    paths = [(mine, theirs) for mine in one.paths for theirs in other.paths]
+    return bool(paths) and all(
+        mine.kind in _FROM_THE_BEGINNING
+        and theirs.kind in _FROM_THE_BEGINNING
+        and not mine.text.lower().startswith(theirs.text.lower())
+        and not theirs.text.lower().startswith(mine.text.lower())
+        and "%" not in mine.text + theirs.text
+        for mine, theirs in paths
+    )
 
 
 def _upstreams(site: Site) -> Iterator[Upstream]:

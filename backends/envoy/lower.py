@@ -154,11 +154,11 @@ class _Lowering:
             by_source=backend.balance is Balance.SOURCE_HASH,
             idle=backend.timeouts.idle,
             attempts=len(backend.servers),
-            log=self._log(listener, site),
+            log=self._log(listener, site, backend.name),
         )
 
-    def _log(self, listener: Listener, site: Site) -> Log:
-        return Log(listener.name, site.name, self.settings.access_log)
+    def _log(self, listener: Listener, site: Site, backend: str = "") -> Log:
+        return Log(listener.name, site.name, self.settings.access_log, backend)
 
     def _virtual_hosts(
         self, listener: Listener, site: Site, group: HostGroup, walk: rules.Walk
@@ -169,7 +169,6 @@ class _Lowering:
             if not hostnames:
                 continue
             name = group.id + ("-wildcard" if wildcard else "")
-            host = hostnames[0].name if len(hostnames) == 1 and not wildcard else None
             yield VirtualHost(
                 name=name,
                 source=self._from(site.path),
@@ -181,25 +180,25 @@ class _Lowering:
                     websocket=site.websocket,
                     trusted=listener.trusted_proxies,
                 ),
-                end=self._forward(site, name, site.path, group.upstream, host),
+                end=self._forward(site, name, site.path, group.upstream),
                 steps=walk.steps,
                 branches=tuple(
                     Branch(
                         path_is([route.prefix]),
-                        self._forward(site, format_path(route.path), route.path, route.upstream, host),
+                        self._forward(site, format_path(route.path), route.path, route.upstream),
                     )
                     for route in group.routes
                 ),
                 filters=walk.to_end,
             )
 
-    def _forward(self, site: Site, name: str, path: Path, upstream: Upstream, host: str | None) -> Forward:
+    def _forward(self, site: Site, name: str, path: Path, upstream: Upstream) -> Forward:
         backend = upstream.backend
         return Forward(
             name=name,
             source=self._from(path),
             cluster=self._cluster(upstream, passed=False),
-            host=host,
+            backend=backend.name,
             host_header=backend.host_header,
             by_source=backend.balance is Balance.SOURCE_HASH,
             timeouts=backend.timeouts,
@@ -233,7 +232,6 @@ class _Lowering:
         self.clusters[name] = Cluster(
             name=name,
             source=self._from(backend.path),
-            backend=backend.name,
             servers=tuple(server for server in backend.servers if not server.backup),
             backups=tuple(server for server in backend.servers if server.backup),
             tls=None if passed else self._cluster_tls(upstream),

@@ -175,7 +175,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """To a cluster. `host` is the visitor's host where it can only be one; `host_header` is sent instead of it.
+    """To a cluster of a backend. `host_header` is sent instead of the visitor's host.
 
     Where a connection fails, `primaries - 1` other servers and then each of the `backups` are tried.
     """
@@ -183,7 +183,7 @@ class Forward:
     name: str
     source: str
     cluster: str
-    host: str | None
+    backend: str
     host_header: str | None
     by_source: bool
     timeouts: Timeouts
@@ -252,11 +252,12 @@ class Http:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The access log of a site. `file` None is standard output."""
+    """The access log of a site. `file` None is standard output. `backend` is where all is passed through to."""
 
     listener: str
     site: str
     file: str | None
+    backend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +348,6 @@ class Cluster:
 
     name: str
     source: str
-    backend: str
     servers: tuple[Server, ...]
     backups: tuple[Server, ...]
     tls: ClusterTls | None

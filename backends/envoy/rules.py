@@ -60,8 +60,8 @@ def walk(lists: Iterable[RuleList], source: Callable[[Path], str]) -> Walk:
         *(one for part in parts for one in part.marks),
         # Answers go through the filters in the opposite order.
         *(one for part in reversed(parts) for one in part.responses),
-        # A request that one rate refuses must not be counted by another. The faster one recovers sooner: it is first.
-        *(one for _, group in sorted(_rates(parts), key=lambda rate: -rate[0]) for one in group),
+        # What a later rate refuses has been counted by the earlier ones: those that recover soonest come first.
+        *(one for _, group in sorted(_rates(parts), key=lambda rate: rate[0]) for one in group),
         # The smallest is the last to say that it decides.
         *(one for _, group in sorted(_bodies(parts), key=lambda body: -body[0]) for one in group),
         *(one for part in parts for one in part.requests),
@@ -91,13 +91,14 @@ class _Work:
         self.marks: list[Filter] = []
         self.responses: list[Filter] = []
         self.requests: list[Filter] = []
-        self.rate: tuple[float, list[Filter]] | None = None
+        self.rate: tuple[tuple[int, int], list[Filter]] | None = None
         self.body: tuple[int, list[Filter]] | None = None
         # A rule that ends the walk: only the route of its own step names its filters.
         self.test = None if _ending(rule) else applies(rule)
         labels = tuple(action.label for action in rule.actions if isinstance(action, LogLabel))
         edits = [action for action in rule.actions if isinstance(action, EditHeaders)]
-        if labels or (edits and self.test):
+        # Behind the marks, the host is no longer as it came.
+        if labels or (self.test and (edits or _looks_at_host(rule))):
             self._mark(labels)
         for action in rule.actions:
             match action:
@@ -107,7 +108,7 @@ class _Work:
                     group.append(Filter(f"{'response' if response else 'request'}:{rule.id}", self.test, work))
                 case RateLimit(count, period):
                     mark, test = self._decides("rate")
-                    self.rate = count / period, [mark, Filter(f"rate:{rule.id}", test, LimitRate(action))]
+                    self.rate = (period, count), [mark, Filter(f"rate:{rule.id}", test, LimitRate(action))]
                 case LimitBody(size):
                     mark, test = self._decides("body")
                     self.body = size, [mark, *self._body(size, test)]
@@ -138,7 +139,16 @@ class _Work:
         ]
 
 
-def _rates(parts: Iterable[_Work]) -> list[tuple[float, list[Filter]]]:
+def _looks_at_host(rule: Rule) -> bool:
+    return any(
+        header.name == "host"
+        for condition in (rule.when, rule.unless)
+        if condition is not None
+        for header in condition.headers
+    )
+
+
+def _rates(parts: Iterable[_Work]) -> list[tuple[tuple[int, int], list[Filter]]]:
     return [part.rate for part in parts if part.rate]
 
 

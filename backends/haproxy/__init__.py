@@ -28,6 +28,10 @@ class HaproxyTarget(Target["Settings"]):
 
         return Settings
 
+    def settings_here(self, settings: Settings, folder: str) -> Settings:
+        """The same behaviour, with sockets and logs where they can be."""
+        return settings.model_copy(update={"runtime_dir": folder, "access_log": "stdout"})
+
     def support(self, settings: Settings) -> Mapping[Feature, Support]:
         """What HAProxy can do."""
         from .support import SUPPORT

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .lint import Form
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..output_folder import Output
+    from ..pipeline import Loaded
+    from .session import Targets
 
 HELP = "Write a target's configuration, whole or not at all."
 
@@ -33,12 +41,25 @@ def command(
         typer.Option(help="`reference` names where private keys must be put, `copy` puts them there (mode 0600)."),
     ] = Keys.REFERENCE,
     form: Annotated[Form, typer.Option("--format", help="How to print findings.")] = Form.TEXT,
+    against: Annotated[
+        str | None,
+        typer.Option(help="The policy in use (file, folder or REV:PATH): write nothing that changes too much of it."),
+    ] = None,
+    max_change: Annotated[
+        str | None,
+        typer.Option(help="With --against: the part of its hostnames that may change; default 30%.", metavar="PERCENT"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --against: write it all the same.")] = False,
 ) -> None:
-    """Exit status: 0 written, 1 findings (nothing is written), 3 unreadable policy, 5 with --check: would change."""
-    from ..output_folder import CannotWrite, assemble, changes, write
+    """Exit status: 0 written, 1 findings (nothing is written), 3 unreadable policy.
+
+    5: with --check something would change, with --against too much.
+    """
+    from ..output_folder import CannotWrite, assemble, write, writing
     from ..pipeline import compile_for, examine, load, settings_for
     from . import session
 
+    allowed = _share(against, max_change)
     targets, asked = session.chosen_targets(target or [])
     loaded = load(policy, targets)
     chosen = asked or list(loaded.settings)
@@ -48,6 +69,8 @@ def command(
         session.usage("no target: name one with --target, or `targets` in the policy", [f"known: {', '.join(targets)}"])
     if judged.standing:
         session.report(loaded.document, judged, form, chosen)
+    if against is not None and not force:
+        _hold_back(policy, loaded, against, allowed, targets)
     changed = False
     try:
         # All targets are assembled before the first is written: an error in one leaves all as they were.
@@ -61,20 +84,67 @@ def command(
             )
             for name in chosen
         }
-        for name, result in outputs.items():
-            folder = os.path.join(output, name)
-            if check:
-                lines = changes(folder, result)
-                changed = changed or bool(lines)
-                for line in lines:
-                    print(f"{line[:2]}{os.path.join(folder, line[2:])}")
-                continue
-            write(folder, result)
-            print(f"policyc: wrote {folder}", file=sys.stderr)
-            for path in result.missing_keys:
-                print(f"policyc: put the private key at {os.path.join(folder, path)}", file=sys.stderr)
+        if check:
+            changed = _say_changes(output, outputs)
+        else:
+            with writing(output):
+                for name, result in outputs.items():
+                    folder = os.path.join(output, name)
+                    write(folder, result)
+                    print(f"policyc: wrote {folder}", file=sys.stderr)
+                    for path in result.missing_keys:
+                        print(f"policyc: put the private key at {os.path.join(folder, path)}", file=sys.stderr)
     except CannotWrite as error:
         print(f"policyc: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     if changed:
+        raise typer.Exit(5)
+
+
+def _say_changes(output: str, outputs: Mapping[str, Output]) -> bool:
+    """Prints what writing would change, a line a file. Whether there is any."""
+    from ..output_folder import changes
+
+    changed = False
+    for name, result in outputs.items():
+        for line in changes(os.path.join(output, name), result):
+            changed = True
+            print(f"{line[:2]}{os.path.join(output, name, line[2:])}")
+    return changed
+
+
+def _share(against: str | None, written: str | None) -> float:
+    """``--max-change``, from 0 to 1."""
+    from . import session
+
+    if written is None:
+        return 0.3
+    if against is None:
+        session.usage("--max-change needs --against: the policy to compare with")
+    try:
+        share = float(written.removesuffix("%")) / 100
+    except ValueError:
+        share = -1
+    if not 0 <= share <= 1:
+        session.usage(f"--max-change {written!r} is not a part of the hostnames: write 30%")
+    return share
+
+
+def _hold_back(policy: str, loaded: Loaded, against: str, allowed: float, targets: Targets) -> None:
+    """Ends with status 5 where the policy changes more of the one in use than it may."""
+    from ..changes.compare import compare
+    from ..changes.text import summary
+    from . import diff
+
+    before = diff.version(against, targets).loaded.plan
+    assert before is not None
+    assert loaded.plan is not None
+    comparison = compare(before, loaded.plan)
+    if comparison.share > allowed:
+        print(
+            f"policyc: {summary(comparison)}, more than the {allowed * 100:.4g}% of --max-change; nothing was written\n"
+            f"  look: policyc diff {shlex.join((against, policy))}\n"
+            "  to write it all the same, add --force",
+            file=sys.stderr,
+        )
         raise typer.Exit(5)

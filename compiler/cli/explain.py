@@ -24,7 +24,7 @@ def command(
     if rule is None:
         width = max(map(len, known))
         for name, one in sorted(known.items()):
-            print(f"{name:<{width}}  {one.severity}")
+            print(f"{name:<{width}}  {one.severity:<7}  {one.summary}")
         return
     if rule not in known:
         session.usage(f"there is no rule {rule!r}", nearest(rule, known))

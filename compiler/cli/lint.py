@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Mapping
 
     from ..acceptance import Judged
-    from ..fixes import Mended
+    from ..fixes import Examine, Mended
     from ..pipeline import Loaded
-    from .session import Targets
 
 HELP = "Check a policy: everything that is wrong, for every target that it names."
 
@@ -58,23 +56,31 @@ def command(
 ) -> None:
     """Exit status: 0 nothing at or above the threshold (always 0 with --format sarif), 1 some, 3 the policy cannot be
     read, 5 with --diff: something would change."""
+    from ..pipeline import examine, load
     from . import session
 
     if diff and not (fix or add_accept):
         session.usage("--diff shows what --fix or --add-accept would change: give one of them")
     moment = session.moment(at)
     targets, asked = session.chosen_targets(target or [])
-    loaded, judged = _examined(policy, targets, asked, moment)
-    if fix or add_accept:
-        mended = _mended(policy, targets, asked, moment, fix, add_accept)
-        # A program that reads the findings must not stumble over a diff.
-        stream = sys.stdout if diff or form is Form.TEXT else sys.stderr
+
+    def examined(unsaved: Mapping[str, bytes] | None = None) -> tuple[Loaded, Judged]:
+        loaded = load(policy, targets, unsaved)
+        return loaded, examine(loaded, targets, asked or list(loaded.settings), moment)
+
+    # A program that reads the findings must not stumble over a diff.
+    stream = sys.stdout if diff or form is Form.TEXT else sys.stderr
+    if diff:
+        mended = _mended(examined, fix, add_accept)
         stream.write(session.coloured_diff(mended.diff(), stream))
-        if diff:
-            raise typer.Exit(5 if mended.texts else 0)
-        session.write_mended(loaded.document, mended)
-        if mended.texts:
-            loaded, judged = _examined(policy, targets, asked, moment)
+        raise typer.Exit(5 if mended else 0)
+    # What is mended is written first, so that only what is left is accepted.
+    for steps in ((fix, False), (False, add_accept)):
+        if any(steps):
+            mended = _mended(examined, *steps)
+            stream.write(session.coloured_diff(mended.diff(), stream))
+            session.write_mended(examined()[0].document, mended)
+    loaded, judged = examined()
     session.report(
         loaded.document,
         judged,
@@ -90,30 +96,18 @@ def command(
         raise typer.Exit(1)
 
 
-def _examined(
-    policy: str,
-    targets: Targets,
-    asked: Sequence[str],
-    moment: datetime | None,
-    unsaved: Mapping[str, bytes] | None = None,
-) -> tuple[Loaded, Judged]:
-    from ..pipeline import examine, load
-
-    loaded = load(policy, targets, unsaved)
-    return loaded, examine(loaded, targets, asked or list(loaded.settings), moment)
-
-
-def _mended(
-    policy: str, targets: Targets, asked: Sequence[str], moment: datetime | None, fix: bool, add_accept: bool
-) -> Mended:
+def _mended(examined: Examine, fix: bool, add_accept: bool) -> Mended:
     """The policy's texts with what was asked for: first mended, then what is left accepted."""
     from ..add_accept import accept_all
     from ..fixes import Mended, mend
+    from ..policy_edits import CannotEdit
 
-    def examine(unsaved: Mapping[str, bytes]) -> tuple[Loaded, Judged]:
-        return _examined(policy, targets, asked, moment, unsaved)
-
-    mended = mend(examine) if fix else Mended()
-    if add_accept:
-        accept_all(examine, mended)
+    mended = mend(examined) if fix else Mended()
+    # Certificates that are not in order yet are found to be wrong in other ways too.
+    if add_accept and not mended.files:
+        try:
+            accept_all(examined, mended)
+        except CannotEdit as error:
+            print(f"policyc: nothing was added to `accept`: {error}", file=sys.stderr)
+            raise typer.Exit(3) from None
     return mended

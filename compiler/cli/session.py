@@ -11,7 +11,7 @@ import typer
 
 from ...schemas.target import TargetSettings
 from ..acceptance import Judged
-from ..diagnostics import Rule, Severity
+from ..diagnostics import Diagnostic, Rule, Severity
 from ..document import Document
 from ..pipeline import Loaded, has_errors
 from ..spelling import nearest
@@ -43,6 +43,16 @@ def chosen_targets(names: Sequence[str]) -> tuple[Targets, list[str]]:
         if name not in targets:
             usage(f"there is no target {name!r}", nearest(name, targets))
     return targets, list(dict.fromkeys(asked))
+
+
+def of_its_meaning(findings: Sequence[Diagnostic], targets: Sequence[str] = ()) -> list[Diagnostic]:
+    """Without those of other targets and of what is accepted: neither changes what the policy means."""
+    return [
+        finding
+        for finding in findings
+        if finding.primary.path[:1] not in (("targets",), ("accept",))
+        or finding.primary.path[1:2] in {(one,) for one in targets}
+    ]
 
 
 def moment(text: str | None) -> datetime | None:
@@ -81,14 +91,12 @@ def write_mended(document: Document, mended: Mended) -> None:
     from ..fixes import write
 
     try:
-        write(document, mended)
+        written = write(document, mended)
     except OSError as error:
         print(f"policyc: cannot write: {reason(error)}", file=sys.stderr)
         raise typer.Exit(3) from None
-    for name in mended.texts:
+    for name in written:
         print(f"policyc: wrote {name}", file=sys.stderr)
-    if not mended.texts:
-        print("policyc: there was nothing to change", file=sys.stderr)
 
 
 def severity(threshold: str) -> Severity:

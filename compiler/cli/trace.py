@@ -45,11 +45,7 @@ def command(
     address = _address(source)
     fields = [_field(text) for text in header or ()]
     loaded = load(policy, {name: targets[name] for name in asked})
-    # What a policy says of its targets does not change what it means.
-    others = [finding for finding in loaded.findings if finding.primary.path[:1] == ("targets",)]
-    findings = [
-        one for one in loaded.findings if one not in others or one.primary.path[1:2] in {(name,) for name in asked}
-    ]
+    findings = session.of_its_meaning(loaded.findings, asked)
     if loaded.plan is None or has_errors(findings):
         session.report(loaded.document, Judged(standing=findings, accepted=[]), Form.TEXT, [])
         raise typer.Exit(3)

@@ -40,6 +40,11 @@ class Context:
     at: datetime
     found: Sequence[Diagnostic] = ()
 
+    @property
+    def as_of(self) -> str:
+        """A note for findings that depend on the day."""
+        return f"as of {self.at:%Y-%m-%d %H:%M} UTC; `--at DATE` judges for another day"
+
     @cached_property
     def certificates(self) -> Sequence[Named]:
         """Every certificate that a visitor, a proxy or a backend will judge, with its place."""

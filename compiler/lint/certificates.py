@@ -70,9 +70,12 @@ def named(plan: Plan) -> Iterator[Named]:
         if backend.tls is None:
             continue
         owner = (backend.name,)
-        for index, one in enumerate(backend.tls.leaves):
+        for index, (leaf, *above) in enumerate(backend.tls.chains):
             at = Location((*backend.tls.path, "certificate", index))
-            yield Named(one, "backend", at, f"the certificate of the backend `{backend.name}`", backends=owner)
+            yield Named(leaf, "backend", at, f"the certificate of the backend `{backend.name}`", backends=owner)
+            for number, one in enumerate(above, 2):
+                what = f"certificate {number} of the chain of the backend `{backend.name}`"
+                yield Named(one, "chain", at, what, backends=owner)
         if backend.tls.client_certificate:
             at = Location((*backend.tls.client_certificate.path, "cert"))
             leaf, *above = backend.tls.client_certificate.chain

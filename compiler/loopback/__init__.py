@@ -1,1 +1,1 @@
-"""A laboratory on loopback: certificates, origins, visitors and real proxies, for live tests of a policy and our own."""
+"""A laboratory on loopback: certificates, origins, visitors and real proxies, for a policy's live tests and our own."""

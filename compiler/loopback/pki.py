@@ -59,16 +59,17 @@ def leaf(
     usages: Sequence[str] = ("server",),
     start: int = -1,
     days: int = 365,
+    subject: x509.Name | None = None,
 ) -> Issued:
     """A server's (or client's) certificate; self-signed without an issuer.
 
-    `hosts`: the names of its SAN; with ``san=False`` it has only the common name, which is `common_name` or else the
-    first host. `usages`: any of ``server`` and ``client``. It is valid from `start` days from today, `days` long:
-    ``start=-30, days=10`` has expired, ``start=10`` is not yet valid. A self-signed one says CA:TRUE, as
-    ``openssl req -x509`` does.
+    `hosts`: the names of its SAN; with ``san=False`` it has only the common name. That is `common_name` or else the
+    first host, unless a whole `subject` is given. `usages`: any of ``server`` and ``client``. It is valid from `start`
+    days from today, `days` long: ``start=-30, days=10`` has expired, ``start=10`` is not yet valid. A self-signed one
+    says CA:TRUE, as ``openssl req -x509`` does.
     """
     begin = timedelta(days=start)
-    subject = _name(common_name or hosts[0])
+    subject = subject or _name(common_name or hosts[0])
     return _issue(subject, issuer, hosts if san else (), issuer is None, usages, begin, begin + timedelta(days=days))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -93,7 +94,9 @@ class Visitor:
         """Send bytes and read one response. Raises Refused when the edge does anything else than answer in HTTP/1."""
         method = request.split(b" ", 1)[0].decode("latin-1")
         try:
-            self.stream.sendall(request)
+            # An edge may answer before it has read a whole body, and close: the answer counts.
+            with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+                self.stream.sendall(request)
             response = HTTPResponse(self.stream, method=method)
             response.begin()
             headers = tuple((key.lower(), value) for key, value in response.getheaders())

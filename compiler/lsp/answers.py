@@ -201,16 +201,20 @@ class Action:
     finding: Diagnostic
     changes: tuple[Replacement, ...]
     preferred: bool
+    files: tuple[tuple[str, str], ...] = ()
+    """Other files, by absolute path, with their new content."""
 
 
 def actions(document: Document, findings: Iterable[Diagnostic]) -> Iterator[Action]:
     """For each finding its fixes, and to accept it."""
     for finding in findings:
         for number, fix in enumerate(finding.fixes):
+            title = fix.title[:1].upper() + fix.title[1:]
             try:
-                yield Action(fix.title.capitalize(), finding, tuple(replacements(document, fix)), number == 0)
+                changes = tuple(replacements(document, fix)) if fix.edits else ()
             except CannotEdit:
                 continue
+            yield Action(title, finding, changes, number == 0, fix.files)
         wanted = entries_for([finding])
         if wanted:
             try:

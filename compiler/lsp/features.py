@@ -121,7 +121,7 @@ def code_action(ls: Server, params: types.CodeActionParams) -> list[types.CodeAc
             kind=types.CodeActionKind.QuickFix,
             diagnostics=[ls.diagnostic(document, action.finding)],
             is_preferred=action.preferred,
-            edit=ls.edit(document, action.changes),
+            edit=ls.edit(document, action.changes, action.files),
         )
         for action in answers.actions(document, _findings_at(uri, start, end, analysis))
     ]

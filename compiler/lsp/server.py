@@ -137,13 +137,18 @@ class Server(LanguageServer):
         lines = text.splitlines(keepends=True)
         return self._range(lines, *_line_and_column(text, start), *_line_and_column(text, end))
 
-    def edit(self, document: Document, changes: Iterable[Replacement]) -> types.WorkspaceEdit:
-        """Changes of a policy's files."""
+    def edit(
+        self, document: Document, changes: Iterable[Replacement], files: Iterable[tuple[str, str]] = ()
+    ) -> types.WorkspaceEdit:
+        """Changes of a policy's files, and new contents of others."""
         edits: dict[str, list[types.TextEdit]] = {}
         texts = {file.name: file.text for file in document.files}
         for change in changes:
             where = self.between(texts[change.file], change.start, change.end)
             edits.setdefault(path_to_uri(change.file), []).append(types.TextEdit(where, change.text))
+        for file, text in files:
+            everything = types.Range(types.Position(0, 0), types.Position(len(text.splitlines()) + 1, 0))
+            edits[path_to_uri(file)] = [types.TextEdit(everything, text)]
         return types.WorkspaceEdit(changes=edits)  # pyright: ignore[reportArgumentType]
 
 

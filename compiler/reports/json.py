@@ -57,6 +57,7 @@ def _fix(document: Document, fix: Fix) -> dict[str, Any]:
             {"at": _location(document, edit.at), "of": edit.at.of, "value": edit.value, "remove": edit.value is None}
             for edit in fix.edits
         ],
+        "files": [file for file, _ in fix.files],
     }
 
 

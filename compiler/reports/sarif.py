@@ -49,7 +49,7 @@ def render(report: Report) -> str:
 
 def _rule(name: str, rule: Rule | None) -> dict[str, Any]:
     page = rule.page if rule else f"`policyc explain {name}` says more."
-    summary = _first_sentence(page)
+    summary = rule.summary if rule else page
     made: dict[str, Any] = {
         "id": name,
         "name": "".join(part.capitalize() for part in name.split("-")),
@@ -60,14 +60,6 @@ def _rule(name: str, rule: Rule | None) -> dict[str, Any]:
     if rule:
         made["defaultConfiguration"] = {"level": _LEVELS[rule.severity]}
     return made
-
-
-def _first_sentence(page: str) -> str:
-    """What stands below the page's first heading, up to the end of the sentence."""
-    paragraph = next((part for part in page.split("\n\n") if part.strip()), page)
-    text = " ".join(line.strip() for line in paragraph.splitlines() if not line.startswith("#"))
-    end = text.find(". ")
-    return text if end < 0 else text[: end + 1]
 
 
 def _result(document: Document, finding: Diagnostic, index: int, seen: Counter[str]) -> dict[str, Any]:

@@ -122,7 +122,10 @@ PARTS: tuple[dict[str, Any], ...] = (
         )
         for message in ("request", "response")
     ),
+    _rule({"path": {"prefix": "/x"}}, rate_limit={"rate": "5/s"}, limit_body="1KiB"),
     _site(methods=["@site method@"]),
+    _site(websocket=True),
+    {"listeners": {"@listener@": {"trusted_proxies": ["198.51.100.0/24"]}}},
     _site(client_auth={"ca": "@anchor@", "forward_subject": "Subject-@subject@"}),
     _site(routes=[{"path": {"prefix": "/@route@"}, "backend": "@backend@"}]),
     _site(hostnames=["*.@wildcard@.com"]),

@@ -553,12 +553,14 @@ def test_a_build_with_what_a_target_cannot_do_is_refused(policies: Policies, pla
 
 DESCRIBES: dict[str, dict[str, str]] = {
     "": {
-        "Backend.name": "a name to show; outputs name upstreams",
         "Backend.server_name": "what it means for one name is in Upstream.server_name",
         "BackendTls.chains": "what servers are known to present, as a transparent target imports it",
         "BackendTls.leaves": "what servers are known to present: lint compares it",
         **dict.fromkeys(
-            (f"Certificate.{name}" for name in ("common_name", "dns_names", "public_key", "sha256", "subject")),
+            (
+                f"Certificate.{name}"
+                for name in ("common_name", "dns_names", "public_key", "serial", "sha256", "subject", "usages")
+            ),
             "its PEM says it; lint compares it",
         ),
         "HeaderMatcher.text": "the expression says it",

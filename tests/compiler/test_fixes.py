@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from policyc.compiler import fixes
 from policyc.compiler.diagnostics import Edit, Fix, Location
 from policyc.compiler.document import read
+from policyc.compiler.loopback.pki import authority, leaf
 from policyc.compiler.policy_edits import CannotEdit, applied, replacements
 from policyc.compiler.spelling import slips, typing_error
 from policyc.compiler.syntax_tree import entries, find, parse
@@ -295,6 +296,7 @@ def test_a_change_that_would_mean_something_else_is_refused(tmp_path: Path) -> N
     assert applied(document.files[0].text, done) == "a: &x one\nb: *x\nc: |\n  text\n"
 
 
+@settings(deadline=None)  # it writes files
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12))
 def test_any_text_can_be_written(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"
@@ -312,6 +314,96 @@ def test_any_text_can_be_written(tmp_path_factory: pytest.TempPathFactory, text:
         path.write_text(new)
         assert read(str(path))[0].value(at) == text
         assert new.endswith("# c\n")
+
+
+# --- the order of certificates ---------------------------------------------------------------------------------------
+
+
+class Chain:
+    """A policy in a folder with a chain of three certificates: leaf, intermediate, root."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        root = authority("Root")
+        above = authority("Intermediate", root)
+        self.leaf = leaf(["shop.example.com"], above)
+        pems = [self.leaf.pem.decode(), above.pem.decode(), root.pem.decode()]
+        self.texts = [f"# {name}\n{pem}" for name, pem in zip("abc", pems, strict=True)]
+        (folder / "public.key").write_bytes(self.leaf.key_pem)
+        self.policy = folder / "policy.yaml"
+
+    def write(self, order: str, certificates: Path, name: str = "public.pem") -> str:
+        """The chain's file in an order of a, b and c; the text."""
+        text = "".join(self.texts["abc".index(one)] for one in order)
+        (self.folder / name).write_text(text)
+        policy = GOOD.replace("CERTS/public.pem", name).replace("CERTS/public.key", "public.key")
+        self.policy.write_text(policy.replace("CERTS", str(certificates)))
+        return text
+
+    def text(self) -> str:
+        """What the chain's file holds now."""
+        return (self.folder / "public.pem").read_text()
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Chain:
+    """A chain of its own."""
+    return Chain(tmp_path)
+
+
+@pytest.mark.parametrize("order", ["acb", "bac", "cba", "cab", "bca"])
+@pytest.mark.parametrize("with_key", [True, False])
+def test_certificates_are_put_in_order(
+    chain: Chain, policyc: Printed, certificates: Path, order: str, with_key: bool
+) -> None:
+    right = chain.write("abc", certificates)
+    chain.write(order, certificates)
+    if not with_key:
+        (chain.folder / "public.key").unlink()
+    shown = policyc("lint", chain.policy, "--fix", "--diff")
+    assert shown.status == 5
+    assert "+# " in shown.out
+    assert chain.text() != right
+    ran = policyc("lint", chain.policy, "--fix", "--add-accept")
+    assert ran.status == 0, ran.out
+    assert "chain-out-of-order" not in ran.out
+    assert chain.text() == right
+    assert "accept" not in chain.policy.read_text()
+
+
+def test_a_chain_that_somebody_else_keeps_is_left_alone(chain: Chain, policyc: Printed, certificates: Path) -> None:
+    outside = chain.folder / "live"
+    outside.mkdir()
+    wrong = chain.write("cba", certificates, "live/real.pem")
+    (chain.folder / "public.pem").symlink_to(outside / "real.pem")
+    chain.policy.write_text(chain.policy.read_text().replace("live/real.pem", "public.pem"))
+    policyc("lint", chain.policy, "--fix")
+    assert chain.text() == wrong
+    elsewhere = chain.folder / "policy"
+    elsewhere.mkdir()
+    chain.policy.rename(elsewhere / "policy.yaml")
+    text = (
+        (elsewhere / "policy.yaml").read_text().replace("public.", "../live/real.").replace("real.key", "../public.key")
+    )
+    (elsewhere / "policy.yaml").write_text(text)
+    policyc("lint", elsewhere / "policy.yaml", "--fix")
+    assert (outside / "real.pem").read_text() == wrong
+
+
+@pytest.mark.parametrize("order", ["a", "ab", "abb", "ac", "acbb", "aab"])
+def test_a_chain_without_one_order_is_left_alone(
+    chain: Chain, policyc: Printed, certificates: Path, order: str
+) -> None:
+    text = chain.write(order, certificates)
+    policyc("lint", chain.policy, "--fix")
+    assert chain.text() == text
+
+
+def test_a_file_with_a_key_in_it_is_left_alone(chain: Chain, policyc: Printed, certificates: Path) -> None:
+    text = chain.write("cba", certificates) + chain.leaf.key_pem.decode()
+    (chain.folder / "public.pem").write_text(text)
+    policyc("lint", chain.policy, "--fix")
+    assert chain.text() == text
 
 
 # --- spelling --------------------------------------------------------------------------------------------------------
@@ -398,10 +490,18 @@ def test_add_accept(after: Callable[..., str], lint: Printed, before: str, wante
     assert "error[" not in lint(OLD + wanted).out
 
 
+def test_a_list_in_an_odd_style_is_left_alone(after: Callable[..., str], lint: Printed) -> None:
+    text = OLD + "accept: [  # none\n  ]\n"
+    assert after(text, "--add-accept") == text
+    ran = lint(text, "--add-accept")
+    assert ran.status == 3
+    assert "nothing was added to `accept`" in ran.err
+
+
 def test_what_cannot_be_accepted_is_not(after: Callable[..., str], lint: Printed) -> None:
     text = GOOD.replace("      deny: 403", "      rate_limit: {rate: 5/s}")
     assert after(text, "--add-accept") == text
-    assert "there was nothing to change" in lint(text, "--add-accept").err
+    assert lint(text, "--add-accept").err == ""
     broken = OLD.replace("backend: app", "backend: ap")
     assert after(broken, "--add-accept").startswith(broken)
 

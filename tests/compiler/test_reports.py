@@ -55,19 +55,28 @@ def lint(certificates: Path, policyc: Printed, monkeypatch: pytest.MonkeyPatch, 
 def test_form(lint: Printed, form: str, snapshot: SnapshotAssertion) -> None:
     ran = lint(MIXED, "--format", form, "--show-accepted")
     assert ran.status == (0 if form == "sarif" else 1)
-    assert without_version(ran.out) == snapshot
+    assert stable(ran.out) == snapshot
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_nothing_found(lint: Printed, form: str, snapshot: SnapshotAssertion) -> None:
     ran = lint(GOOD, "--format", form)
     assert ran.status == 0
-    assert without_version(ran.out) == snapshot
+    assert stable(ran.out) == snapshot
 
 
-def without_version(shown: str) -> str:
-    """A report that no release changes."""
+def stable(shown: str) -> str:
+    """A report that no release and no change of a rule's page changes."""
+    shown = re.sub(r'("help": \{\s*"text": ").*(",\s*"markdown": ").*(")', r"\1…\2…\3", shown)
     return shown.replace(f'"version": "{version("policyc")}"', '"version": "…"')
+
+
+def test_sarif_has_the_rules_pages_as_help(lint: Printed, policyc: Printed) -> None:
+    for rule in json.loads(lint(MIXED, "--format", "sarif").out)["runs"][0]["tool"]["driver"]["rules"]:
+        page = policyc("explain", rule["id"]).out
+        assert rule["help"]["text"] in page
+        assert rule["help"]["markdown"].startswith(f"# {rule['id']}\n\n## What it does\n")
+        assert rule["shortDescription"]["text"] in " ".join(page.split())
 
 
 def report_faults(text: str) -> list[str]:

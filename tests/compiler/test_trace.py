@@ -122,3 +122,11 @@ def test_errors_of_a_targets_settings_matter_where_it_is_asked(policyc: Policyc,
     ran = policyc("trace", policy, f"{SHOP}/", "--target", "example")
     assert ran.status == 3
     assert "nonsense" in ran.out
+
+
+def test_what_is_accepted_for_another_target_does_not_matter(policyc: Policyc, write_policy: Write) -> None:
+    accepted = "accept:\n  - {finding: unsupported-scan, target: example, sites: [shop], reason: known}\n"
+    for more in ((), ("--target", "example")):
+        ran = policyc("trace", write_policy(GOOD + accepted), f"{SHOP}/", *more)
+        assert ran.status == 0
+        assert "\nforwarded to app\n" in ran.out

@@ -145,6 +145,8 @@ def pruned(policy: Policy, sites: set[str], listeners: set[str], accepted: Seque
     used = {backend for site in kept.values() for backend in _backends(site)}
     lists = {name for site in kept.values() for name in site.get("inspect", ())}
     backends = {name: one for name, one in policy["backends"].items() if name in used}
+    cas = {one["tls"].get("ca") for one in backends.values() if one["tls"]}
+    cas |= {site["client_auth"]["ca"] for site in kept.values() if "client_auth" in site}
     entries: list[dict[str, Any]] = []
     for entry in accepted:
         narrowed = {
@@ -162,6 +164,7 @@ def pruned(policy: Policy, sites: set[str], listeners: set[str], accepted: Seque
         "listeners": kept_listeners,
         "sites": kept,
         "backends": backends,
+        "backend_cas": {name: one for name, one in policy["backend_cas"].items() if name in cas},
         "inspection_rules": {name: one for name, one in policy.get("inspection_rules", {}).items() if name in lists},
         "accept": entries,
     }

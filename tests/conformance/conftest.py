@@ -23,12 +23,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="TARGET=PROGRAM[:VERSION]",
         help="another program of a proxy, and the version that the policies shall say (default: what it says itself)",
     )
+    group.addoption("--sabotage", action="store_true", help="also break guards, one at a time: slow")
     group.addoption("--report", metavar="FILE", help="write the conformance report to this file")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """A wrong choice of proxies is told before anything runs."""
     config.stash[_RESULTS] = []
+    config.addinivalue_line("markers", "sabotage: breaks one guard of a configuration; only with --sabotage")
     try:
         chosen_of(config)
     except BadChoice as bad:
@@ -38,8 +40,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> TopicFile | None:
     """The files of ``cases/``."""
     if file_path.suffix == ".yaml" and file_path.parent.name == "cases":
-        return TopicFile.from_parent(parent, path=file_path)
+        return TopicFile.from_parent(parent, path=file_path)  # pyright: ignore[reportUnknownMemberType]
     return None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is slow is left out unless it is asked for."""
+    if not config.getoption("--sabotage", default=False):
+        slow = [item for item in items if item.get_closest_marker("sabotage")]
+        items[:] = [item for item in items if item not in slow]
+        config.hook.pytest_deselected(items=slow)
 
 
 class _Collector:

@@ -46,9 +46,10 @@ class Laboratory:
     def reduce(self, chosen: Mapping[str, Chosen], targets: Sequence[str]) -> None:
         """Find out what each of some targets can have of the policy."""
         known = installed_targets()
+        store = {"system_ca": str(self.certificates.folder / "system.pem")}
         for target in targets:
             self.reduced[target] = capability.reduce(
-                self.policy, self.certificates.folder, known[target], chosen[target].settings
+                self.policy, self.certificates.folder, known[target], {**chosen[target].settings, **store}
             )
 
     def start(

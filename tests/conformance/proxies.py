@@ -9,9 +9,7 @@ from typing import Any
 from policyc.compiler.loopback.proxy import Missing, program, version
 
 from ..live.edges import STREAM_MODULE
-from ..live.supported import TARGETS
-
-_DEFAULTS = {"haproxy": "2.6", "nginx": "1.22", "envoy": "1.40"}
+from ..live.supported import TARGETS, VERSIONS
 
 
 class BadChoice(ValueError):
@@ -64,4 +62,4 @@ def _chosen(target: str, file: str | None, stated: str | None) -> Chosen:
     except Missing as missing:
         if file is not None:
             raise BadChoice(f"--proxy {target}={file}: {missing}") from missing
-        return Chosen(target, None, _DEFAULTS[target], stated)
+        return Chosen(target, None, VERSIONS[target], stated)

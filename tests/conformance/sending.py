@@ -97,6 +97,8 @@ class Sender:
             self._exchange(ask, sent)
         except Refused as refused:
             sent.why = str(refused)
+        except ssl.SSLCertVerificationError as error:
+            sent.why = f"the visitor does not take the certificate: {error.verify_message}"
         except ConnectionRefusedError as error:
             raise AssertionError(f"{self.edge.target} does not listen:\n{self.edge.proxy.log[-2000:]}") from error
         sent.took = time.monotonic() - begin

@@ -69,7 +69,8 @@ class TopicFile(pytest.File):
                     continue
                 for version in case.over if case.steps else case.over[:1]:
                     name = f"{judge} {version} {case.name}"
-                    yield CaseItem.from_parent(self, name=name, case=case, judge=judge, version=version)
+                    options = {"name": name, "case": case, "judge": judge, "version": version}
+                    yield CaseItem.from_parent(self, **options)  # pyright: ignore[reportUnknownMemberType]
 
     def _tells(self, case: Case, target: str) -> bool:
         """Whether a target, in this version, must tell the finding that a case is about."""
@@ -125,7 +126,7 @@ class CaseItem(pytest.Item):
     """One case on one proxy, or as the reference reads it."""
 
     def __init__(self, *, case: Case, judge: str, version: Version, **more: Any) -> None:
-        super().__init__(**more)
+        super().__init__(**more)  # pyright: ignore[reportUnknownMemberType]
         self.case = case
         self.judge = judge
         self.version: Version = version

@@ -298,22 +298,24 @@ def whole_policy(written: Mapping[str, Any], origins: Mapping[str, Any]) -> dict
     """
     policy: dict[str, Any] = {"version": 1, **written}
     policy.setdefault("listeners", {"public": {"bind": ["0.0.0.0:443"]}})
-    backends = {name: dict(backend) for name, backend in (written.get("backends") or {}).items()}
+    backends: dict[str, dict[str, Any]] = {
+        name: dict(backend) for name, backend in cast("dict[str, Any]", written.get("backends") or {}).items()
+    }
     for name in origins:
         backends.setdefault(name, {})
     for name, backend in backends.items():
         backend.setdefault("servers", [f"192.0.2.{number}:443" for number, _ in enumerate(origins[name], 1)])
         backend.setdefault("tls", False)
-    sites = {name: dict(site or {}) for name, site in written["sites"].items()}
+    sites: dict[str, dict[str, Any]] = {name: dict(site or {}) for name, site in written["sites"].items()}
     for name, site in sites.items():
         site.setdefault("hostnames", [f"{name}.example.com"])
         site.setdefault("backend", name if name in backends else "main")
         if site.get("decrypt", True):
             site.setdefault("public_certificate", "all")
-    certificates = {site["public_certificate"] for site in sites.values() if "public_certificate" in site}
-    named = {backend["tls"].get("ca") for backend in backends.values() if backend["tls"]}
+    certificates: set[str] = {site["public_certificate"] for site in sites.values() if "public_certificate" in site}
+    named: set[str | None] = {backend["tls"].get("ca") for backend in backends.values() if backend["tls"]}
     named |= {site["client_auth"]["ca"] for site in sites.values() if "client_auth" in site}
-    cas = {name: {"ca": f"{name}.pem"} for name in sorted(named - {None, "system"})}
+    cas = {name: {"ca": f"{name}.pem"} for name in sorted(filter(None, named - {"system"}))}
     policy["backend_cas"] = {**cas, **(written.get("backend_cas") or {})}
     policy["public_certificates"] = {name: {"cert": f"{name}.pem", "key": f"{name}.key"} for name in certificates}
     return {**policy, "backends": backends, "sites": sites}
@@ -343,7 +345,9 @@ def _cases(topic_name: str, topic: Topic) -> Iterator[Case]:
         if not named:
             raise ValueError(f"{group.name}: no asks")
         for name, steps in _numbered(named):
-            over = tuple(version for version in group.over if version == "h1" or _in_http2(steps)) or ("h1",)
+            over: tuple[Version, ...] = tuple(
+                version for version in group.over if version == "h1" or _in_http2(steps)
+            ) or ("h1",)
             yield Case(
                 topic_name, name, features, over, steps, group.finding, tuple(group.sites), group.below, group.differs
             )

@@ -62,7 +62,7 @@ def _app(**changes: Any) -> Certificate:
 
 
 def _ca(name: str, issuer: str | None = None, **changes: Any) -> Certificate:
-    return Certificate(name, issuer=issuer, ca=True, ends=3650, usages=(), **changes)
+    return Certificate(name, issuer=issuer, ca=True, ends=changes.pop("ends", 3650), usages=(), **changes)
 
 
 CERTIFICATES: dict[str, Certificate] = {
@@ -71,6 +71,7 @@ CERTIFICATES: dict[str, Certificate] = {
     "public-ca-2": _ca("Example Public CA R12", "public-ca"),
     "internal-ca": _ca("Example Internal CA"),
     "internal-issuing-ca": _ca("Example Internal Issuing CA", "internal-ca"),
+    "internal-expired-ca": _ca("Example Internal Expired CA", "internal-ca", begins=-900, ends=-10),
     "partner-ca": _ca("Example Partner CA"),
     "old-ca": _ca("Example Old CA", key="rsa2048", sha1=True),
     # what visitors are shown
@@ -106,6 +107,8 @@ CERTIFICATES: dict[str, Certificate] = {
     "app": _app(),
     "app-expired": _app(begins=-400, ends=-10),
     "app-renewed": _app(),
+    "app-issuing-alone": _app(issuer="internal-issuing-ca"),
+    "app-below-expired": _app(issuer="internal-expired-ca"),
     "app-issuing": _app(issuer="internal-issuing-ca"),
     "app-partner": _app(issuer="partner-ca"),
     "app-without-san": _app(names=()),
@@ -152,6 +155,7 @@ LISTS: dict[str, tuple[Revocations, ...]] = {
 FILES: dict[str, tuple[str, ...]] = {
     "internal-both-cas": ("internal-ca", "internal-issuing-ca"),
     "shop-leaf-alone": ("shop-leaf-alone",),
+    "app-issuing-alone": ("app-issuing-alone",),
     "shop-without-its-chain": ("shop-without-its-chain",),
     "shop-swapped-chain": ("shop-swapped-chain", "public-ca", "public-ca-2"),
     "shop-with-root": ("shop-with-root", "public-ca", "public-root"),

@@ -152,7 +152,9 @@ def start_everywhere(
     `base`: what the policy's names of files are relative to. `origins`: backend → one for each of its servers.
     `lacking`: target → backends that it cannot have. Each edge listens on ports of its own.
     """
-    policies = {target: {**without(policy, lacking.get(target, ())), "targets": {}} for target in TARGETS}
+    policies: dict[str, Policy] = {
+        target: {**without(policy, lacking.get(target, ())), "targets": {}} for target in TARGETS
+    }
     return start_each(stack, folder, policies, base, origins, trusts)
 
 

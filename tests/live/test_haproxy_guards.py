@@ -32,6 +32,7 @@ def policy(certificates: Certificates) -> Policy:
     rules = [
         {"when": {"path": {"prefix": "/header"}, "header": {"name": "X-Role", "regex": "a.*b"}}, "deny": 403},
         {"when": {"path": {"prefix": "/body"}}, "limit_body": "1MiB"},
+        {"when": {"path": {"prefix": "/held"}}, "limit_body": "64KiB"},
     ]
 
     def at(*hosts: str, backend: str = "main", **more: object) -> dict[str, object]:
@@ -119,6 +120,14 @@ def test_a_length_is_compared_with_any_limit(edge: Edge, version: Version) -> No
     assert outcome.arrived == ()
 
 
+def test_a_length_that_is_not_true_lets_nothing_through(edge: Edge) -> None:
+    door = edge.door(HOST, protocols=("h2",))
+    fields = [(b"content-length", b"5")]
+    outcome = edge.try_(lambda: http2.ask(door, b"POST", b"/body", HOST.encode(), fields, b"x" * (MIB + 1)))
+    assert outcome.status in (400, None)
+    assert outcome.arrived == ()
+
+
 @pytest.mark.parametrize("send", [chunks, streamed])
 def test_without_a_length_what_fits_passes_and_all_else_is_refused(
     edge: Edge, send: Callable[[Edge, str, int], Outcome]
@@ -130,6 +139,18 @@ def test_without_a_length_what_fits_passes_and_all_else_is_refused(
         assert outcome.status in ((411, 413, None) if length > MIB else (411, None))
         assert outcome.arrived == ()
     assert [len(seen.body) for seen in send(edge, "/free", MIB + 1).arrived] == [MIB + 1]
+
+
+def test_a_larger_buffer_takes_no_larger_heads(edge: Edge) -> None:
+    """It is for bodies of 64 KiB. The time that an expression takes grows faster than what is searched."""
+    for asked, status in (
+        (Ask("/x", headers=(("X-Long", "a" * 14_000),)), 200),
+        (Ask("/" + "x" * 14_000), 200),
+        (Ask("/x", headers=(("X-Long", "a" * 16_000),)), 400),
+        (Ask("/x", headers=tuple((f"X-{number}", "a" * 4000) for number in range(5))), 400),
+        (Ask("/" + "x" * 16_000), 400),
+    ):
+        assert_decided(asked, asked.of(edge, "h1"), status)
 
 
 # --- expressions ----------------------------------------------------------------------------------------------
@@ -197,7 +218,7 @@ def test_no_session_is_taken_up(edge: Edge) -> None:
 def test_and_if_one_were_it_lets_nobody_in(
     certificates: Certificates, tmp_path_factory: pytest.TempPathFactory, proxy_program: Callable[[str], str]
 ) -> None:
-    """With sessions allowed by hand. In TLS 1.2 a resumed one has the first name still; else the site's rules refuse."""
+    """With sessions allowed by hand. In TLS 1.2 one still has its first name; in 1.3 the site's own rules refuse it."""
 
     def allow_sessions(_target: str, built: Path) -> None:
         file = built / "haproxy.cfg"

@@ -139,8 +139,8 @@ def test_other_upgrades_are_refused(edge: Edge, host: str, name: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "PUT"])
 def test_other_methods_are_refused(edge: Edge, method: str) -> None:
     outcome, _ = talk(edge, request("/chat", SOCKETS, method, *handshake(), body=b"x" if method == "POST" else b""))
-    if edge.target == "haproxy" and method == "POST":
-        # Its parser takes the Upgrade of a message with a body away before any rule sees it: an ordinary request.
+    if edge.target == "haproxy" and method == "POST" and outcome.status == 200:
+        # 2.6's parser takes the Upgrade of a message with a body away before any rule sees it: an ordinary request.
         assert [seen.values("upgrade") for seen in outcome.arrived] == [[]]
     else:
         assert_refused(outcome, 400)

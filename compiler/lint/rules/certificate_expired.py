@@ -41,7 +41,7 @@ def certificate_expired(context: Context) -> Iterator[Diagnostic]:
             yield certificate_expired.found(
                 f"{one.what} expired on {one.certificate.not_after:%Y-%m-%d}",
                 one.at,
-                notes=[described(one.certificate)],
+                notes=[described(one.certificate), context.as_of],
                 help=["renew it"],
                 sites=one.sites,
                 backends=one.backends,

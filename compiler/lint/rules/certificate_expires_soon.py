@@ -46,6 +46,7 @@ def certificate_expires_soon(context: Context) -> Iterator[Diagnostic]:
             yield certificate_expires_soon.found(
                 f"{one.what} expires {days if left.days else 'today'}, on {one.certificate.not_after:%Y-%m-%d}",
                 one.at,
+                notes=[context.as_of],
                 help=["renew it"],
                 sites=one.sites,
                 backends=one.backends,

@@ -37,7 +37,7 @@ def certificate_not_yet_valid(context: Context) -> Iterator[Diagnostic]:
             yield certificate_not_yet_valid.found(
                 f"{one.what} is valid only from {one.certificate.not_before:%Y-%m-%d %H:%M} UTC",
                 one.at,
-                notes=[described(one.certificate)],
+                notes=[described(one.certificate), context.as_of],
                 help=["use it from that day on"],
                 sites=one.sites,
                 backends=one.backends,

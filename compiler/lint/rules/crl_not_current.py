@@ -48,6 +48,7 @@ def crl_not_current(context: Context) -> Iterator[Diagnostic]:
             yield crl_not_current.found(
                 f"the revocation list of {one.issuer} in `{anchors.name}` {when}",
                 (*anchors.path, "crl"),
+                notes=[context.as_of],
                 help=["fetch the CA's newest list, and build again"],
                 backends=[one.name for one in context.plan.backends if one.tls and one.tls.anchors is anchors],
             )

@@ -22,7 +22,7 @@ from .lab import certificates
 from .oracle import check, needs_specifications
 from .test_specifications import counted
 
-POLICIES = ("weberlab/behind-proxy.yaml", "firewall/behind-haproxy.yaml", "firewall/edge.yaml")
+POLICIES = ("weberlab/behind-proxy.yaml", "firewall/policy.yaml", "firewall/edge.yaml")
 VERSIONS = ("10.0", "10.1", "10.2", "11.2", "12.1")
 
 
