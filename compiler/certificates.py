@@ -11,11 +11,19 @@ from typing import cast
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from .document import read_bytes, reason
+from .passphrase import VARIABLE, passphrase
 from .plan import Certificate
 
 MAX_PEM_BYTES = 16 << 20
@@ -67,22 +75,48 @@ def read_public_half(path: str) -> bytes:
 
     The private half is dropped at once. RSA keys are not validated: only their public numbers are compared.
     """
+    return _private_key(path).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def read_clear_key(path: str) -> bytes:
+    """A private key's file as a target needs it: the same bytes, or where it is encrypted the key in clear.
+
+    Raises BadCertificate.
+    """
+    data = _read(path)
+    if not any(_is_encrypted(match[0]) for match in _BLOCK.finditer(data)):
+        return data
+    return _private_key(path).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def is_clear_key(path: str) -> bool:
+    """Whether a file can be read, and holds no encrypted key."""
+    try:
+        return not any(_is_encrypted(match[0]) for match in _BLOCK.finditer(_read(path)))
+    except BadCertificate:
+        return False
+
+
+def _is_encrypted(block: bytes) -> bool:
+    return b"ENCRYPTED" in block[:200]
+
+
+def _private_key(path: str) -> PrivateKeyTypes:
     data = _read(path)
     labels = [match[1] for match in _BLOCK.finditer(data)]
     if not any(label.endswith(b"PRIVATE KEY") for label in labels):
         what = "a certificate and no private key" if b"CERTIFICATE" in labels else "no PEM private key"
         raise BadCertificate(f"it holds {what} (-----BEGIN PRIVATE KEY-----)")
     block = next(match[0] for match in _BLOCK.finditer(data) if match[1].endswith(b"PRIVATE KEY"))
-    if b"ENCRYPTED" in block[:200]:
-        raise BadCertificate(
-            "the private key is encrypted; write it in clear, for its owner only: openssl pkey -in FILE -out NEW"
-        )
+    word = passphrase() if _is_encrypted(block) else None
+    if _is_encrypted(block) and word is None:
+        raise BadCertificate(f"the private key is encrypted: give its passphrase in the environment, as {VARIABLE}")
     try:
-        key = load_pem_private_key(block, None, unsafe_skip_rsa_key_validation=True)
+        return load_pem_private_key(block, word, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # The library's own message may quote what it read: it stays out.
-        raise BadCertificate("the private key in it cannot be read") from None
-    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        why = "is not opened by the passphrase given" if word is not None else "in it cannot be read"
+        raise BadCertificate(f"the private key {why}") from None
 
 
 def issued_by(certificate: Certificate, issuer: Certificate) -> bool:

@@ -155,6 +155,7 @@ UNSUPPORTED_YAML = declare(
     """,
 )
 
+_PRIVATE_KEY = re.compile("-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\\Z)", re.DOTALL)
 _LINE_ENDS = re.compile("[\x85\u2028\u2029]")  # YAML 1.1 says so, and libyaml follows it; YAML 1.2 says no
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _OCTAL = re.compile(r"0o[0-7]{1,18}\Z")
@@ -341,6 +342,11 @@ def read_bytes(path: str, limit: int = MAX_BYTES) -> bytes:
         return stream.read(limit + 1)
 
 
+def _hidden(key: re.Match[str]) -> str:
+    """In place of a private key that somebody pasted, or named as the policy: findings quote the lines of a file."""
+    return "\n".join("(a private key)" for _ in key[0].splitlines())
+
+
 def reason(error: OSError) -> str:
     """An OSError as people say it, without number and file name."""
     return (error.strerror or str(error)).lower() if error.errno else str(error)
@@ -367,7 +373,19 @@ def _read_file(name: str, findings: list[Diagnostic], unsaved: Mapping[str, byte
         )
         return file
     file.text = text
-    file.lines = text.splitlines()
+    file.lines = _PRIVATE_KEY.sub(_hidden, text).splitlines()
+    key = _PRIVATE_KEY.search(text)
+    if key:
+        # Not one stage further: messages quote values.
+        line, column = text.count("\n", 0, key.start()) + 1, key.start() - text.rfind("\n", 0, key.start())
+        findings.append(
+            UNSUPPORTED_YAML.found(
+                "a private key stands here",
+                Location((), span=Span(name, line, column, column + 1)),
+                help=["a policy names the files of keys and never holds one; whoever could read this file has the key"],
+            )
+        )
+        return file
     found = _LINE_ENDS.search(text)
     if found:
         line = len(text[: found.start() + 1].splitlines())

@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 
 from .bundle import Bundle, KeyFile
+from .certificates import is_clear_key
 
 _TIMEOUT = 120
 _PLACE = re.compile(r"(?:\[|in |\b)([\w./-]+\.(?:cfg|conf|json|list|map)):(\d+)")
@@ -64,10 +65,11 @@ def native_check(bundle: Bundle) -> Result:
             _put(folder, path, data)
         throwaway = False
         for key in bundle.keys:
-            try:
-                with open(key.source, "rb") as stream:
-                    _put(folder, key.path, stream.read())
-            except OSError:
+            if is_clear_key(key.source):
+                # Named and not copied: a private key is in no temporary file.
+                os.makedirs(os.path.dirname(os.path.join(folder, key.path)), exist_ok=True)
+                os.symlink(os.path.abspath(key.source), os.path.join(folder, key.path))
+            else:
                 throwaway = True
                 _put_throwaway(folder, key, bundle)
         command = [program, *(argument.replace("{folder}", folder) for argument in bundle.check[1:])]

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from .bundle import Bundle
+from .certificates import BadCertificate, read_clear_key
 from .folder_exchange import InUse, exchange, locked, restored, settle
 
 MANIFEST = "manifest.json"
@@ -38,7 +39,7 @@ class Output:
 
 
 def assemble(bundle: Bundle, target: str, version: str, digest: str, copy_keys: bool) -> Output:
-    """The bundle with its manifest and README, and with the private keys where asked for.
+    """The bundle with its manifest and README, and with the private keys in clear where asked for.
 
     Raises CannotWrite where a key to copy cannot be read.
     """
@@ -46,12 +47,9 @@ def assemble(bundle: Bundle, target: str, version: str, digest: str, copy_keys: 
     if copy_keys:
         for key in bundle.keys:
             try:
-                with open(key.source, "rb") as stream:
-                    files[key.path] = (stream.read(), 0o600)
-            except OSError as error:
-                raise CannotWrite(
-                    f"cannot copy the private key {key.as_written!r}: {(error.strerror or str(error)).lower()}"
-                ) from None
+                files[key.path] = (read_clear_key(key.source), 0o600)
+            except BadCertificate as error:
+                raise CannotWrite(f"cannot copy the private key {key.as_written!r}: {error}") from None
     files["README.txt"] = (_readme(bundle, target, version, copy_keys).encode(), 0o644)
     manifest = {
         "manifest_version": MANIFEST_VERSION,

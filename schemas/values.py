@@ -236,6 +236,8 @@ def _method(value: str) -> str:
 def _file_path(value: str) -> str:
     if not value or "\0" in value:
         raise wrong("this is not a file's path")
+    if "\n" in value or "-----BEGIN" in value:
+        raise wrong("this is the content of a file, and not its path")
     return value
 
 

@@ -26,6 +26,8 @@ _CROSSED = 4_000
 """Pairs of a path's beginning and its end that are tried."""
 _PROBES = ("/a%2Fb", "/a%23b", "/a%25b", "/a%3Fb", "/a;b", "//a", "/a//b", "/a.", "/a%20", "/a%2F")
 """What the opt-ins of a site's normal form let through, or refuse."""
+_VARIED = ("/{}", "{}%2Fx", "{};x", "{}.", "/a%25{}", "/x;y{}")
+"""The same, around literals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,7 @@ def paths(matchers: Sequence[PathMatcher], probe: bool) -> Dimension:
     found |= {path.removesuffix("/") + between + end for path in crossed for between in ("", "/x") for end in ends}
     found |= literals.keys()
     if probe:
-        found |= {*_PROBES, *(f"{path}{more}" for path in literals for more in ("%2Fx", ";x", "."))}
-        found |= {"/" + path for path in literals}
+        found |= {more.format(path) for path in (*literals, *found) for more in _VARIED} | {*_PROBES}
     return Dimension("path", tuple(Choice(path=path, cost=len(path) - 1) for path in _by_length(found, "/")))
 
 
@@ -125,8 +126,9 @@ def sources(networks: Iterable[Network], proxies: Iterable[Network]) -> Dimensio
     found = list(dict.fromkeys((usual, *(one for network in (*named, *trusted) for one in _around(network)))))
     choices = [Choice(peer=address, cost=5 * bool(index)) for index, address in enumerate(found)]
     choices += [
-        Choice(peer=network[0], headers=(("X-Forwarded-For", str(address)),), cost=30)
-        for network in trusted
+        Choice(peer=peer, headers=(("X-Forwarded-For", str(address)),), cost=30)
+        for peer in found
+        if any(peer in network for network in trusted)
         for address in (*found, UNREADABLE)
     ]
     return Dimension("source", tuple(choices))
