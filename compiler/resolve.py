@@ -625,7 +625,7 @@ class _Resolver:
         path: Path = ("sites", name)
         options = self._path_options(site)
         self._options_fit(options, path)
-        own_lists = {name: one for (name, spellings), one in lists.items() if spellings == options.spellings}
+        own_lists = {name: one for name in site.inspect if (one := lists.get((name, options.spellings)))}
         certificate = None
         if site.public_certificate is not None:
             certificate = self._named(

@@ -175,8 +175,7 @@ def _tls(listener: Listener) -> Tls:
         tls.guideline,
         _version(tls.min_version),
         _version(tls.max_version),
-        # OpenSSL 3 has no signature that TLS 1.0 and 1.1 can use above this level.
-        ":".join([*tls.ciphers, *(["@SECLEVEL=0"] if tls.min_version < "1.2" else [])]),
+        ":".join(tls.ciphers),
         ":".join(tls.curves),
         ",".join(protocol for protocol in ("h2", "http/1.1") if protocol in listener.protocols),
         tls.min_version < "1.2",

@@ -92,7 +92,7 @@ class Proxy:
     def launch(self) -> None:
         """Start it and do not wait. Raises Missing.
 
-        Not from a thread that ends before the proxy shall: Envoy asks Linux for a SIGTERM then (PR_SET_PDEATHSIG).
+        Not from a thread that ends before the proxy shall: some ask Linux for a SIGTERM then (PR_SET_PDEATHSIG).
         """
         command = installed_targets()[self.target].foreground
         user = pwd.getpwuid(os.geteuid()).pw_name

@@ -1,4 +1,4 @@
-"""PROXY headers, which a balancer in front sends before anything else (haproxy.org's proxy-protocol.txt)."""
+"""PROXY headers, which a balancer in front sends before anything else (proxy-protocol.txt, versions 1 and 2)."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import pki
 from policyc.backends.nginx.rates import said
 from policyc.compiler.diagnostics import Diagnostic, Severity
+from policyc.compiler.loopback import pki
 from policyc.compiler.pipeline import compile_for, examine, load
 from policyc.compiler.plan import RateLimit
 from policyc.compiler.target import installed_targets

@@ -28,8 +28,8 @@ class Chosen:
 
     @property
     def version(self) -> str:
-        """``targets.<target>.version``: major and minor number."""
-        return self.stated or ".".join(self.exact_version.split(".")[:2])
+        """``targets.<target>.version``."""
+        return self.stated or self.exact_version
 
     @property
     def settings(self) -> Mapping[str, Any]:

@@ -22,6 +22,8 @@ Made by `make conformance`. For another version of a proxy:
 - **passed**: the target does what the policy says; so many cases with this feature ran on it.
 - **unsupported**: `policyc lint` refuses it for this version of the target, and nothing is built; so many cases saw it.
 
+Known differences are cases that must fail on a target until somebody mends it there.
+
 """
 Result = Mapping[str, Any]
 
@@ -54,8 +56,13 @@ def render(results: Sequence[Result], chosen: Mapping[str, Chosen]) -> str:
             failed = any(result["outcome"] == "failed" for result in about)
             word = "**FAILED**" if failed else ("passed" if honoured else "unsupported") if counted else "no case"
             support = table[feature]
-            why = f"since {support.since}: {support.reason}" if support.since and not honoured else support.reason
+            why = support.reason if not honoured or support.state == "emulated" else ""
+            if support.since and not honoured:
+                why = f"since {support.since}: {why}"
             lines.append(f"| `{feature.id}` | {word} | {len(counted)} | {why} |")
+        differs = {f"{result['case']} ({result['why']})" for result in of_target if result["state"] == "differs"}
+        if differs:
+            lines += ["", "Known differences: " + "; ".join(sorted(differs)) + "."]
         own = sorted({result["case"] for result in of_target if result["state"] == "finding"})
         if own:
             lines += ["", "Refused by rules of its own: " + "; ".join(own) + "."]

@@ -130,6 +130,8 @@ class CaseItem(pytest.Item):
         self.case = case
         self.judge = judge
         self.version: Version = version
+        # Old versions of TLS must be tried, and Python warns of them.
+        self.add_marker(pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning"))
 
     @property
     def file(self) -> TopicFile:
@@ -177,7 +179,8 @@ class CaseItem(pytest.Item):
         """What this is in the report, if it passes."""
         features = [feature.id for feature in self.case.features]
         result = {"topic": self.case.topic, "case": self.case.name, "judge": self.judge, "features": features}
-        self.user_properties.append((RESULT, {**result, "state": state}))
+        why = self.case.differs.get(self.judge, "")
+        self.user_properties.append((RESULT, {**result, "state": state, "why": why}))
 
     def _see_findings(self, rules: set[str]) -> None:
         findings = self.file.findings(self.judge)["findings"]

@@ -195,7 +195,7 @@ def start_each(
         relocated = relocate({**policy, "targets": {target: settings}}, base, servers)
         written = folder / f"{target}.yaml"
         written.write_text(relocated.text)
-        built = build(written, target, folder / "build")
+        built = build(written, target, folder / f"{target}-build")
         change(target, built)
         return Edge(target, relocated, built, Proxy(target, built, relocated.sockets, file), origins, trusts)
 

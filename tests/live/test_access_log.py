@@ -37,7 +37,7 @@ def scene(certificates: Certificates) -> Scene:
                 {"when": {"path": {"prefix": "/denied"}}, "deny": 403, "log": "refused"},
                 {"when": {"path": {"prefix": "/moved"}}, "redirect": {"to": "/elsewhere", "status": 302}},
                 {"when": {"path": {"prefix": "/allowed"}}, "allow": True},
-                {"when": {"path": {"prefix": "/rated"}}, "rate_limit": {"rate": "1/h"}},
+                {"when": {"path": {"prefix": "/rated"}}, "rate_limit": {"rate": "1/min"}},
                 {"when": {"path": {"prefix": "/sized"}}, "limit_body": "1000B"},
             ]
         },
@@ -178,12 +178,11 @@ def test_what_is_sent_is_data(edge: Edge, byte: str, version: Version) -> None:
 def test_a_connection_passed_through(edge: Edge) -> None:
     """Where it is logged at all, by site and SNI."""
     Ask("/hidden", host="passed.example.com").of(edge, "h1")
-    if edge.target not in ("envoy", "haproxy"):
-        pytest.skip("not promised")
     end = time.monotonic() + 5
     lines: list[dict[str, Any]] = []
     while not lines and time.monotonic() < end:
-        text = edge.proxy.log
+        file = edge.folder / "access.log"
+        text = file.read_text() if file.exists() else edge.proxy.log
         lines = [json.loads(line) for line in text.splitlines() if line.startswith("{") and '"passed"' in line]
     assert [(line["site"], line["sni"], line["upstream"]) for line in lines] == [
         ("passed", "passed.example.com", "passed")

@@ -10,9 +10,9 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from loopback.origin import Origin, Seen
 from policyc.compiler.decide import Decision, Forwarded, Refused
 from policyc.compiler.forwarding import answered, arriving
+from policyc.compiler.loopback.origin import Origin, Seen
 from policyc.compiler.plan import LimitBody, Plan
 
 from .asks import VERSIONS, Ask, Version
