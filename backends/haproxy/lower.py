@@ -131,7 +131,8 @@ def _section(
         tls=_server_tls(upstream, settings) if site.decrypt else None,
         http2=site.decrypt and backend.protocol == "h2",
         health=backend.health,
-        check_host=backend.host_header or upstream.server_name or "",
+        # Without a name it is the first server's own: HAProxy sends the same to all.
+        check_host=backend.host_header or upstream.server_name or str(backend.servers[0].socket),
         timeouts=backend.timeouts,
         host=backend.host_header,
         websocket=site.websocket,

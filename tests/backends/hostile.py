@@ -62,7 +62,8 @@ POLICY: dict[str, Any] = {
         },
     },
     "accept": [
-        {"finding": finding, "reason": "x @reason@"} for finding in ("path-deny-evadable", "backend-not-verified")
+        {"finding": finding, "reason": "x @reason@"}
+        for finding in ("path-deny-evadable", "backend-not-verified", "crl-missing")
     ],
 }
 """What every target takes. A place is marked ``@so@``; the same mark at several places is the same text."""
