@@ -150,7 +150,7 @@ class Forwarded:
 
 Decision = HandshakeRefused | PassedThrough | Refused | Redirected | Forwarded
 
-_NOT_FORWARDED = ("forwarded", "x-forwarded-port")
+_NOT_FORWARDED = ("forwarded", "x-forwarded-port", "x-forwarded-client-cert")
 _OPTIONS_OF_CONNECTION = frozenset({b"", b"close", b"keep-alive", b"te", b"upgrade"})
 _MOST_FORWARDED = 10
 

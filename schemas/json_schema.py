@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from .policy import Policy
+from .policy_tests import PolicyTests
 from .target import TargetSettings
 from .values import DURATION_PATTERN, duration_text
 
@@ -75,6 +76,18 @@ def policy_schema(targets: Mapping[str, type[TargetSettings]]) -> dict[str, Any]
         **{key: value for key, value in policy.items() if key != "title"},
         # Not those that stand above, and not those that pydantic leaves there of types whose schema we give ourselves.
         "$defs": {name: one for name, one in parts.items() if f'"{_REFERENCE.format(model=name)}"' in used},
+    }
+
+
+def tests_schema() -> dict[str, Any]:
+    """The schema (draft 2020-12) of a file of tests for a policy."""
+    made = PolicyTests.model_json_schema(ref_template=_REFERENCE, schema_generator=_AsWritten)
+    for part in (made, *made["$defs"].values()):
+        _complete(part)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **made,
+        "title": "Tests of a policyc policy, version 1",
     }
 
 

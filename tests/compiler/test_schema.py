@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from policyc.compiler.document import read
 from policyc.compiler.target import GROUP
 from policyc.schemas import policy as policy_module
-from policyc.schemas.json_schema import policy_schema, schema_text
+from policyc.schemas.json_schema import policy_schema, schema_text, tests_schema
 from pydantic import BaseModel, create_model
 
 from .conftest import GOOD, Ran
@@ -161,3 +161,20 @@ def test_what_is_wrong_in_shape_is_refused(schema: dict[str, Any], write_policy:
             refused.add(name)
     assert faults(schema, read(str(write_policy(GOOD)))[0].values) == []
     assert refused == WRONG_IN_SHAPE
+
+
+def test_committed_schema_of_tests_is_the_one_of_the_models() -> None:
+    committed = ROOT / "schemas" / "policy-tests.schema.json"
+    assert committed.read_text() == schema_text(tests_schema()), (
+        "if the change is meant: policyc schema --tests > schemas/policy-tests.schema.json"
+    )
+
+
+@pytest.mark.parametrize("tests", sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*/tests/*.yaml")))
+def test_tests_of_the_examples_are_valid(tests: str) -> None:
+    schema = json.loads((ROOT / "schemas" / "policy-tests.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    values = read(str(ROOT / tests))[0].values
+    assert faults(schema, values) == []
+    assert faults(schema, {**values, "tests": [{"request": {"url": "https://a.example.com/"}}]}) != []
+    assert "$schema=../../../schemas/policy-tests.schema.json" in (ROOT / tests).read_text()
