@@ -57,9 +57,7 @@ SUPPORT = complete(
         Feature.PROXY_PROTOCOL: native(),
         Feature.SEVERAL_LISTENERS: native(),
         Feature.PASSTHROUGH: native(),
-        Feature.VERIFY_FULL: native(
-            reason="without a SAN the common name is taken; lint looks at `certificate`"
-        ),
+        Feature.VERIFY_FULL: native(reason="without a SAN the common name is taken; lint looks at `certificate`"),
         Feature.VERIFY_CHAIN: emulated(
             "OpenSSL's own verification by `proxy_ssl_conf_command`; nginx's always looks at the name", since="1.19.4"
         ),

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from policyc.compiler.loopback.origin import Origin, Seen
@@ -184,14 +185,14 @@ def start_each(
     goes before the placement for this machine. `change` may touch what was built, before the proxy starts.
     """
     edges = Edges()
+    # Not below `folder`: the path of a Unix socket must be short.
+    runtimes = {target: Path(stack.enter_context(TemporaryDirectory(prefix="policyc-"))) for target in policies}
 
     def prepare(target: str) -> Edge:
         file = (programs or {}).get(target) or program(target)
         policy = policies[target]
         servers = {name: [one.socket for one in group] for name, group in origins.items() if name in policy["backends"]}
-        runtime = folder / f"{target}-run"
-        runtime.mkdir(parents=True)
-        settings = {**placement(target, runtime), **policy.get("targets", {}).get(target, {})}
+        settings = {**placement(target, runtimes[target]), **policy.get("targets", {}).get(target, {})}
         relocated = relocate({**policy, "targets": {target: settings}}, base, servers)
         written = folder / f"{target}.yaml"
         written.write_text(relocated.text)
