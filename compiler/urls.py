@@ -20,7 +20,7 @@ def parse_url(text: str) -> Url:
     """A URL's parts. Raises ValueError, with a message for people, for what is no https URL."""
     scheme, separator, rest = text.partition("://")
     if not separator or scheme.lower() != "https":
-        raise ValueError(f"{text!r} is not a URL to ask for: write https://www.example.com/path")
+        raise ValueError(f"{text!r} is not a URL: write https://www.example.com/path")
     end = min((rest.find(sign) for sign in "/?" if sign in rest), default=len(rest))
     authority, target = rest[:end], rest[end:]
     host, _, port = authority.partition(":")

@@ -38,10 +38,14 @@ def command(
     from ..acceptance import Judged
     from ..decide import Connection, Request, decide
     from ..pipeline import has_errors, load, settings_for
+    from ..urls import parse_url
     from . import session
 
     targets, asked = session.chosen_targets(on or [])
-    host, port, target = _parts(url)
+    try:
+        parts = parse_url(url)
+    except ValueError as error:
+        session.usage(str(error))
     address = _address(source)
     fields = [_field(text) for text in header or ()]
     loaded = load(policy, {name: targets[name] for name in asked})
@@ -49,9 +53,9 @@ def command(
     if loaded.plan is None or has_errors(findings):
         session.report(loaded.document, Judged(standing=findings, accepted=[]), Form.TEXT, [])
         raise typer.Exit(3)
-    name = _listener(loaded.plan, listener, port)
-    connection = Connection(name, (sni if sni is not None else host) or None, address)
-    request = Request(os.fsencode(method), target, (_authority(url),), tuple(fields))
+    name = _listener(loaded.plan, listener, parts.port)
+    connection = Connection(name, (sni if sni is not None else parts.host) or None, address)
+    request = Request(os.fsencode(method), parts.target, (parts.authority,), tuple(fields))
     decision = decide(loaded.plan, connection, request)
     for line in _told(loaded.document, loaded.plan, connection, request, decision):
         print(line)
@@ -60,26 +64,6 @@ def command(
         print(f"\non {name} {settings.version}:")
         for passage in targets[name].trace(loaded.plan, settings, connection, request, decision):
             print(_step(loaded.document, passage.what, passage.path))
-
-
-def _parts(url: str) -> tuple[str, int, bytes]:
-    from . import session
-
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme.lower() != "https":
-        session.usage(f"{url!r} is not a URL to trace: write https://www.example.com/path")
-    authority = os.fsdecode(_authority(url))
-    name, _, port = authority.partition(":")
-    # As written: a parser of URLs would tidy up what the policy is asked about.
-    target = rest[len(authority) :]
-    if not target.startswith("/"):
-        target = "/" + target
-    return name, int(port) if port.isascii() and port.isdigit() else 443, os.fsencode(target)
-
-
-def _authority(url: str) -> bytes:
-    rest = url.partition("://")[2]
-    return os.fsencode(rest[: min((rest.find(sign) for sign in "/?" if sign in rest), default=len(rest))])
 
 
 def _address(text: str) -> Address:

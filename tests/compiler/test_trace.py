@@ -62,7 +62,7 @@ def test_the_end_of_a_walk(policyc: Policyc, write_policy: Write, arguments: tup
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("http://shop.example.com/",), "is not a URL to trace: write https://"),
+        (("http://shop.example.com/",), "is not a URL: write https://"),
         ((f"{SHOP}:8443/",), "no listener is on port 8443"),
         ((f"{SHOP}/", "--listener", "x"), "there is no listener 'x'"),
         ((f"{SHOP}/", "--source", "x"), "is not an IP address"),
