@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...compiler.backtracking import condition_loops
 from ...compiler.diagnostics import Diagnostic, Path, rule
-from ...compiler.plan import Condition, LimitBody, Plan, RateLimit, TextMatch
-from .expressions import compiled_size, element_loops, loops
+from ...compiler.plan import LimitBody, Plan, RateLimit
+from .expressions import compiled_size
 from .rules import BODY_LIMIT, rate
 from .support import Settings
 
@@ -142,7 +143,7 @@ def expression_too_slow(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     too_slow = dict.fromkeys(
         ((*path, key), text)
         for path, condition in plan.conditions()
-        for key, text, count in _loops(condition)
+        for key, text, count in condition_loops(condition)
         if count > _LOOPS_LIMIT
     )
     for path, text in too_slow:
@@ -155,7 +156,7 @@ def expression_too_slow(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     for site in plan.sites:
         rules = [rule for rule_list in site.rule_lists for rule in rule_list.rules]
         parts = [part for rule in rules for part in (rule.when, rule.unless) if part]
-        slow = sum(count == _LOOPS_LIMIT for part in parts for _, _, count in _loops(part))
+        slow = sum(count == _LOOPS_LIMIT for part in parts for _, _, count in condition_loops(part))
         if slow > _SLOW_LIMIT:
             yield expression_too_slow.found(
                 f"{slow} expressions with two repetitions each, one after the other: a long request could keep HAProxy "
@@ -165,14 +166,6 @@ def expression_too_slow(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
                 sites=[site.name],
                 help=helps,
             )
-
-
-def _loops(condition: Condition) -> Iterator[tuple[str, str, int]]:
-    yield from (("path", one.text, loops(one.expression)) for one in condition.paths if one.kind is TextMatch.REGEX)
-    for one in condition.headers:
-        if one.kind is TextMatch.REGEX:
-            yield "header", one.text, element_loops(one.expression)
-    yield from (("query", one.text, loops(one.value)) for one in condition.queries)
 
 
 @rule("haproxy-body-without-length")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 from itertools import product
 
+from ...compiler.backtracking import elements
 from ...compiler.diagnostics import Path
 from ...compiler.normal_form import PathOptions, forms
 from ...compiler.plan import (
@@ -25,7 +26,7 @@ from ...compiler.plan import (
     Site,
     TextMatch,
 )
-from .expressions import alternatives, elements, joined_lines, nowhere, other_than, whole
+from .expressions import alternatives, joined_lines, nowhere, other_than, whole
 from .model import (
     Acl,
     BodyLimit,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TypeVar
 
+from ...compiler.backtracking import condition_loops
 from ...compiler.diagnostics import Diagnostic, Path, Severity, rule
 from ...compiler.features import version_key
 from ...compiler.normal_form import escape_text
@@ -17,6 +18,8 @@ from .matching import STEPS_LIMIT, TOKEN_LIMIT, tests, written_length
 from .model import DOLLAR
 from .rates import said
 from .support import Settings
+
+_LOOPS_LIMIT = 2
 
 
 @rule("nginx-expression-too-long", acceptable=False)
@@ -57,6 +60,54 @@ def expression_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
                     target="nginx",
                     help=["use a prefix, or a shorter expression"],
                 )
+
+
+@rule("nginx-expression-too-slow", acceptable=False)
+def expression_too_slow(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
+    """
+    ## What it does
+    A regular expression has three or more repetitions that compete for the same characters.
+
+    ## Why it is bad
+    The steps that nginx' engine needs grow with the third power of the length of what a visitor sends, and after ten
+    million it gives up, as on 1,000 bytes of `ab`. The rule then takes the safe side, and a request that it is not
+    about is refused, or not allowed.
+
+    ## Example
+    ```yaml
+    inspection_rules:
+      web:
+        - {when: {path: {regex: "select.*from.*where"}}, deny: 403}
+    ```
+
+    ## Use instead
+    Anchor it, or repeat classes that end where the next part begins.
+    ```yaml
+    inspection_rules:
+      web:
+        - {when: {path: {regex: "^/[^/]*/select[^/]*/from"}}, deny: 403}
+    ```
+
+    ## Targets
+    nginx, all versions.
+
+    ## References
+    https://www.pcre.org/current/doc/html/pcre2limits.html
+    """
+    too_slow = dict.fromkeys(
+        ((*path, key), text)
+        for path, condition in plan.conditions()
+        for key, text, count in condition_loops(condition)
+        if count > _LOOPS_LIMIT
+    )
+    for path, text in too_slow:
+        shown = text if len(text) <= 60 else f"{text[:60]}…"
+        yield expression_too_slow.found(
+            f"`{shown}`: on a long request nginx would give the search up",
+            path,
+            target="nginx",
+            help=["anchor it with `^` or `$`, or repeat classes that end where the next part begins"],
+        )
 
 
 @rule("nginx-text-too-long", acceptable=False)

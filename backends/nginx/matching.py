@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from ...compiler.backtracking import elements
 from ...compiler.normal_form import escape_text
 from ...compiler.plan import Condition, HeaderMatcher, Hostname, Network, TextMatch
 from .model import Expression, Key, Variable
@@ -79,7 +80,11 @@ def _fields(condition: Condition) -> Iterator[list[Test]]:
 
 
 def _header_tests(name: str, headers: Sequence[HeaderMatcher]) -> Iterator[Test]:
-    expressions = [r"[^ \t,]" if header.kind is TextMatch.PRESENT else f"(?:{header.expression})" for header in headers]
+    expressions = [
+        f"(?:{one})"
+        for header in headers
+        for one in ([r"[^ \t,]"] if header.kind is TextMatch.PRESENT else elements(header.expression))
+    ]
     for group in _groups(expressions):
         any_of = "|".join(group)
         yield Test(

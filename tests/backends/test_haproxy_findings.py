@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from policyc.backends.haproxy.expressions import element_loops, elements, loops
+from policyc.compiler.backtracking import element_loops, elements, loops
 from policyc.compiler.loopback import pki
 from policyc.compiler.pipeline import examine, load
 from policyc.compiler.regex import element_expression, path_expression
