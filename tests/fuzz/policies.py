@@ -71,30 +71,34 @@ def _conditions(headers: bool) -> st.SearchStrategy[Policy]:
     )
 
 
-_EDITS = st.fixed_dictionaries(
-    {},
-    optional={
-        "remove": st.just(["X-Tag"]),
-        "set": st.sampled_from([{"X-Edge": "one"}, {"X-Edge": "two; %[src] $host"}, {"X-Tag": "set"}]),
-        "add": st.sampled_from([{"X-More": "1"}, {"X-Edge": "added"}]),
-    },
-).filter(bool)
+_EDITS: dict[str, st.SearchStrategy[Any]] = {
+    "remove": st.just(["X-Tag"]),
+    "set": st.sampled_from([{"X-Edge": "one"}, {"X-Edge": "two; %[src] $host"}, {"X-Tag": "set"}]),
+    "add": st.sampled_from([{"X-More": "1"}, {"X-Edge": "added"}]),
+}
 
-_ACTIONS = st.one_of(
-    st.sampled_from([400, 401, 403, 404, 410, 418, 429, 503]).map(lambda status: {"deny": status}),
-    st.just({"allow": True}),
-    st.tuples(
-        st.sampled_from(["/new", "https://other.example/x?a=b%20c#d"]), st.sampled_from([301, 302, 303, 307, 308])
-    ).map(lambda pair: {"redirect": {"to": pair[0], "status": pair[1]}}),
-    _EDITS.map(lambda edits: {"request_headers": edits}),
-    _EDITS.map(lambda edits: {"response_headers": edits}),
-)
+
+def _edits(*kinds: str) -> st.SearchStrategy[Policy]:
+    return st.fixed_dictionaries({}, optional={kind: _EDITS[kind] for kind in kinds}).filter(bool)
+
+
+def _actions(headers: bool) -> st.SearchStrategy[Policy]:
+    return st.one_of(
+        st.sampled_from([400, 401, 403, 404, 410, 418, 429, 503]).map(lambda status: {"deny": status}),
+        st.just({"allow": True}),
+        st.tuples(
+            st.sampled_from(["/new", "https://other.example/x?a=b%20c#d"]), st.sampled_from([301, 302, 303, 307, 308])
+        ).map(lambda pair: {"redirect": {"to": pair[0], "status": pair[1]}}),
+        # To add to several lines of a header one must see them all.
+        _edits("remove", "set", *(["add"] if headers else [])).map(lambda edits: {"request_headers": edits}),
+        _edits("remove", "set", "add").map(lambda edits: {"response_headers": edits}),
+    )
 
 
 def _rule(headers: bool) -> st.SearchStrategy[Policy]:
     conditions = _conditions(headers)
     return st.tuples(
-        st.fixed_dictionaries({}, optional={"when": conditions, "unless": conditions}).filter(bool), _ACTIONS
+        st.fixed_dictionaries({}, optional={"when": conditions, "unless": conditions}).filter(bool), _actions(headers)
     ).map(lambda pair: {**pair[0], **pair[1]})
 
 
