@@ -1,6 +1,6 @@
 # make demo    the case that policyc exists for, on this machine, with real proxies
 # make test    everything that a change must pass: format, lint, types, tests
-# make docs    docs/rules anew from the rules' own pages
+# make docs    docs/rules and docs/targets.md anew, from the rules' own pages and the targets' own answers
 # All set up what they need first, once; a second run is quick.
 
 VENV   := .venv
@@ -42,6 +42,7 @@ check: format lint types
 
 docs: $(READY)
 	$(VENV)/bin/python -m tests.lint.pages
+	$(VENV)/bin/policyc targets --format markdown > docs/targets.md
 
 format: $(READY)
 	$(VENV)/bin/ruff format --check -q

@@ -18,11 +18,12 @@ class Form(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    MARKDOWN = "markdown"
 
 
 def command(
     policy: Annotated[str | None, typer.Argument(help="Answer for the versions and places in this policy.")] = None,
-    form: Annotated[Form, typer.Option("--format", help="Table or JSON.")] = Form.TEXT,
+    form: Annotated[Form, typer.Option("--format", help="Table, JSON, or a page with the reasons.")] = Form.TEXT,
 ) -> None:
     """Print the support matrix: a row for each part of the language, a column for each target."""
     from ..features import Feature
@@ -38,6 +39,11 @@ def command(
         if loaded.policy is None:
             session.usage(f"{policy} has errors: see `policyc lint {policy}`")
         settings = {name: settings_for(loaded, target) for name, target in targets.items()}
+    if form is Form.MARKDOWN:
+        from ..reports import support_matrix
+
+        print(support_matrix.render(targets, settings), end="")
+        return
     tables = {name: target.support(settings[name]) for name, target in targets.items()}
     if form is Form.JSON:
         rows = [

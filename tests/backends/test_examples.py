@@ -136,3 +136,8 @@ def test_its_own_parser_takes_it(examples: Path, proxy_program: Callable[[str], 
     assert not result.throwaway_keys
     files = {path: data if CERTIFICATE in data else data + b"\nnonsense" for path, data in bundle.files.items()}
     assert not native_check(replace(bundle, files=files)).accepted
+
+
+def test_the_support_matrix_in_docs_is_the_targets_own() -> None:
+    ran = run_policyc("targets", "--format", "markdown")
+    assert (EXAMPLES.parent / "docs" / "targets.md").read_text() == ran.stdout, "run `make docs`"
