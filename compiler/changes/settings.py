@@ -211,13 +211,16 @@ def _others(old: Any, new: Any, said: Set[str]) -> Iterator[Phrase]:
 
 def value_in_words(value: Any) -> str:
     """A setting for people."""
-    if value is None or value == ():
+    if value is None or value in ((), [], {}):
         return "none"
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, Certificate):
         return described(value)
-    if isinstance(value, tuple):
+    if isinstance(value, dict):
+        parts = cast("dict[str, Any]", value)
+        return ", ".join(f"{key} {value_in_words(part)}" for key, part in parts.items() if part is not None)
+    if isinstance(value, tuple | list):
         return ", ".join(value_in_words(one) for one in cast("tuple[Any, ...]", value))
     if is_dataclass(value) and not isinstance(value, type):
         shown = [one.name for one in fields(value) if one.name not in ("path", "key_file", "key_as_written")]

@@ -35,7 +35,8 @@ def compare_targets(
 
 
 def _placement(old: Loaded, new: Loaded, target: Target[TargetSettings]) -> Iterator[Change]:
-    before, after = settings_for(old, target).model_dump(), settings_for(new, target).model_dump()
+    # As a policy writes them.
+    before, after = (settings_for(loaded, target).model_dump(mode="json", by_alias=True) for loaded in (old, new))
     for key, value in after.items():
         if value != before[key]:
             words = f"{key} is now {value_in_words(value)} (was {value_in_words(before[key])})"

@@ -141,3 +141,10 @@ def test_its_own_parser_takes_it(examples: Path, proxy_program: Callable[[str], 
 def test_the_support_matrix_in_docs_is_the_targets_own() -> None:
     ran = run_policyc("targets", "--format", "markdown")
     assert (EXAMPLES.parent / "docs" / "targets.md").read_text() == ran.stdout, "run `make docs`"
+
+
+def test_a_difference_of_placement_is_told_as_a_policy_writes_it(examples: Path) -> None:
+    folder = examples / "weberlab"
+    ran = run_policyc("diff", str(folder / "policy.yaml"), str(folder / "behind-proxy.yaml"), "--target", "panos")
+    assert "PAN-OS: zones is now from proxies, to dmz (was from untrust, to dmz)\n" in ran.stdout
+    assert "PAN-OS: proxies is now 192.0.2.5/32 (was none)\n" in ran.stdout
