@@ -81,6 +81,12 @@ def _ask(host: str, sni: str | None, **more: Any) -> Ask:
     return Ask(host=host, sni=sni if plain else sni or HOSTS[0], **more)
 
 
+def _seen_alike(headers: list[tuple[str, str]]) -> bool:
+    """One parser drops an empty X-Forwarded-For beside another one (docs/requests.md), so that nothing can see it."""
+    told = [value for name, value in headers if name.lower() == "x-forwarded-for"]
+    return "" not in told or not any(told)
+
+
 def asks(headers: bool) -> st.SearchStrategy[Ask]:
     """A request; `headers`: with lines that rules may look at. Two lines of one name only then."""
     lines = st.lists(_LINES, max_size=3 if headers else 2, unique_by=None if headers else lambda line: line[0].lower())
@@ -90,7 +96,7 @@ def asks(headers: bool) -> st.SearchStrategy[Ask]:
         method=st.sampled_from((*METHODS, "GET", "GET", *EXTRA_METHODS, "TRACE")),
         host=st.sampled_from((*HOSTS * 4, *("x.w.example.com",) * 4, *_HOSTS)),
         sni=st.sampled_from(_SNI),
-        headers=lines.map(tuple),
+        headers=lines.filter(_seen_alike).map(tuple),
         body=st.just(b""),
         source=st.sampled_from((None, "127.0.0.2", "127.0.0.3", "127.0.0.9")),
     )
