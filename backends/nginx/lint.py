@@ -285,20 +285,36 @@ def rate_too_low(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
             )
 
 
-@rule("nginx-no-body-at-all", acceptable=False)
+@rule("nginx-no-body-at-all", acceptable=False, instead_of="limit-body-zero")
 def no_body_at_all(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     """
     ## What it does
-    A rule limits bodies to nothing.
+    `limit_body: 0`, which lets no body pass.
 
     ## Why it is bad
-    nginx takes 0 for no limit, and could only refuse bodies whose length is told.
+    In the policy 0 is a limit. nginx takes 0 for no limit, and could only refuse bodies whose length is told.
+
+    ## Example
+    ```yaml
+    inspection_rules:
+      web:
+        - {when: {path: {prefix: /upload}}, limit_body: 0}
+    ```
 
     ## Use instead
-    `limit_body: 1`, or a rule that denies the methods that have bodies.
+    No `limit_body` where there should be no limit. Where nothing should be sent, `limit_body: 1`, or a rule that denies
+    the methods that have bodies.
+    ```yaml
+    inspection_rules:
+      web:
+        - {when: {path: {prefix: /upload}, method: [POST, PUT, PATCH]}, deny: 403}
+    ```
 
     ## Targets
-    nginx, all versions.
+    nginx, all versions. The others can, and `limit-body-zero` asks whether it is meant.
+
+    ## References
+    https://nginx.org/en/docs/http/ngx_http_core_module.html#client_max_body_size
     """
     for path, limit in _actions(plan, LimitBody):
         if limit.size == 0:
@@ -306,7 +322,10 @@ def no_body_at_all(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
                 "nginx takes a limit of 0 for none",
                 (*path, "limit_body"),
                 target="nginx",
-                help=["use `limit_body: 1`, or deny methods that have a body"],
+                help=[
+                    "remove it where there should be no limit",
+                    "or use `limit_body: 1`, or deny methods that have a body",
+                ],
             )
 
 

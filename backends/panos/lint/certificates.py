@@ -9,6 +9,7 @@ from ....compiler.diagnostics import Diagnostic, Location, Path, Severity, rule
 from ....compiler.plan import Backend, Certificate, Plan, Site, Upstream
 from ..legs import Reading, backends_of, destinations, legs, successors
 from ..lower import per_site
+from ..model import KeyPair
 from ..renewal import decryptable
 from ..support import Settings
 from .wording import IN_FRONT, TARGET, decrypted, in_full, leaf_locations, presented, short, socket_of, whose
@@ -278,15 +279,15 @@ def certificate_rotation(plan: Plan, settings: Settings) -> Iterator[Diagnostic]
         )
 
 
-@rule("pin-excludes-certificate")
+@rule("pin-excludes-certificate", instead_of="pin-matches-no-certificate")
 def pin_excludes_certificate(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     """
     ## What it does
-    A backend has `pins`, and a certificate that the firewall would hold for it is not among them.
+    At the edge a backend has `pins`, and a certificate that the firewall would hold for it is not among them.
 
     ## Why it is bad
-    The firewall shows what it holds: at the edge it would let through what the policy refuses, and behind a proxy the
-    proxy refuses what the firewall shows.
+    The firewall verifies no pins: it lets through what it holds, and so what the policy refuses. Behind a proxy the
+    proxy refuses it; `pin-matches-no-certificate` tells that.
 
     ## Use instead
     The fingerprint of the same certificate in `pins` and in `certificate`; two of each while one is replaced.
@@ -294,24 +295,34 @@ def pin_excludes_certificate(plan: Plan, settings: Settings) -> Iterator[Diagnos
     ## Targets
     PAN-OS.
     """
+    if not settings.edge:
+        return
+    found: dict[tuple[str, str], tuple[Backend, KeyPair, list[str]]] = {}
     for leg in legs(plan, settings):
         for site in leg.sites if leg.reading is Reading.DECRYPTED else ():
             for backend in backends_of(site):
                 pins = backend.tls.pins if backend.tls else ()
-                if not pins or (not settings.edge and backend.path != leg.path):
-                    continue
-                assert backend.tls is not None
                 for pair in leg.key_pairs:
-                    if pair.leaf.sha256 not in pins:
-                        yield pin_excludes_certificate.found(
-                            "the firewall would hold a certificate that is not pinned",
-                            Location((*backend.tls.path, "pins"), of="key"),
-                            related=[Location(pair.path, f"{whose(pair.leaf)} ({short(pair.leaf)})")],
-                            target=TARGET,
-                            help=[f"add sha256:{pair.leaf.sha256} to the pins, or hold another certificate"],
-                            sites=[site.name],
-                            backends=[backend.name],
-                        )
+                    if pins and pair.leaf.sha256 not in pins:
+                        key = backend.name, pair.leaf.sha256
+                        found.setdefault(key, (backend, pair, []))[2].append(site.name)
+    for backend, pair, sites in found.values():
+        assert backend.tls is not None
+        known = [leaf.sha256 for leaf in backend.tls.leaves]
+        if known and pair.leaf.sha256 not in known:
+            continue  # backend-certificate-mismatch
+        pins = Location((*backend.tls.path, "pins"), "only these are accepted", of="key")
+        held = Location(pair.path, f"{whose(pair.leaf)} ({short(pair.leaf)})")
+        at = Location((*backend.tls.path, "certificate", known.index(pair.leaf.sha256))) if known else None
+        yield pin_excludes_certificate.found(
+            "the firewall would hold a certificate that is not pinned, and let it through",
+            at or pins,
+            related=[one for one in (pins if at else None, held) if one],
+            target=TARGET,
+            help=[f"add sha256:{pair.leaf.sha256} to the pins, or hold another certificate"],
+            sites=dict.fromkeys(sites),
+            backends=[backend.name],
+        )
 
 
 @rule("undecryptable-key")
