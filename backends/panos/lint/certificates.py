@@ -33,14 +33,12 @@ def certificate_mismatch(plan: Plan, settings: Settings) -> Iterator[Diagnostic]
 
     ## Example
     ```yaml
+    inspection_rules: {}
     sites:
-      pi10: {hostnames: [pi10-test5.weberlab.de], public_certificate: lets-encrypt, backend: pi10}
-    backends:
-      pi10:
-        servers: ["192.0.2.10:443"]
-        tls: {ca: internal-pki, certificate: certs/self-signed.pem}
-    targets:
-      panos: {position: edge}
+      shop:
+        hostnames: [shop.example.com]
+        public_certificate: shop
+        backend: app
     ```
 
     ## Use instead
@@ -109,11 +107,25 @@ def certificate_unknown(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     compared: a warning. Behind a proxy the server's certificate *is* what the firewall needs, so no rule can be
     written: an error.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    ```
+
     ## Use instead
     Set `certificate` in the backend's `tls`: the finding has the command that gets it from the server.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://knowledgebase.paloaltonetworks.com/KCSArticleDetail?id=kA1Ki000000sY1zKAE
     """
     found: dict[str, tuple[Upstream, str, list[str]]] = {}
     for site in decrypted(plan):
@@ -152,6 +164,22 @@ def chain_unknown(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Why it is bad
     With TLS 1.2 the firewall answers the proxy with what was imported, and the policy's file has no intermediate that
     leads to that CA. A proxy that does not get it refuses the backend, once the firewall decrypts.
+
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls:
+          ca: internal
+          server_name: app.example.internal
+          certificate: certs/app-issuing-alone.pem
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    targets:
+      panos: {version: "11.2", position: behind_proxy}
+    ```
 
     ## Use instead
     The whole chain in the backend's `certificate`, the leaf first. Or TLS 1.3 on that leg (`min_version: "1.3"`): there
@@ -211,6 +239,23 @@ def public_chain_missing(plan: Plan, settings: Settings) -> Iterator[Diagnostic]
     With TLS 1.2 the firewall answers visitors with what was imported [C10.0, D10.1]. Those who have not seen the
     intermediate elsewhere refuse the site, though the server itself sends the whole chain.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    public_certificates:
+      shop:
+        cert: certs/shop-leaf-alone.pem
+        key: certs/shop-leaf-alone.key
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop-leaf-alone.pem}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    ```
+
     ## Use instead
     The leaf and then its intermediates in `cert`; policyc imports them as one file, in that order.
 
@@ -251,12 +296,31 @@ def certificate_rotation(plan: Plan, settings: Settings) -> Iterator[Diagnostic]
     It is not: all stand in the decryption rule, so that sessions go on whichever the server presents. But a certificate
     that is no longer in use should not stay on the firewall.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls:
+          ca: internal
+          server_name: app.example.internal
+          certificate: [certs/app.pem, certs/app-renewed.pem]
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    targets:
+      panos: {version: "11.2", position: behind_proxy}
+    ```
+
     ## Use instead
     When every server presents the new one: at the edge set the site's `public_certificate` to it; then leave it alone
     in `certificate`, and build again. `policyc rotate` prints the whole order.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://docs.paloaltonetworks.com/pan-os/10-2/pan-os-new-features/decryption-features/multiple-certificate-support-for-ssl-inbound-inspection
     """
     coming = {chain[0].sha256 for site in plan.sites for _, chain in successors(site)}
     for backend in plan.backends:
@@ -289,11 +353,30 @@ def pin_excludes_certificate(plan: Plan, settings: Settings) -> Iterator[Diagnos
     The firewall verifies no pins: it lets through what it holds, and so what the policy refuses. Behind a proxy the
     proxy refuses it; `pin-matches-no-certificate` tells that.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls:
+          ca: public
+          server_name: shop.example.com
+          pins: ["sha256:0000000000000000000000000000000000000000000000000000000000000000"]
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    ```
+
     ## Use instead
     The fingerprint of the same certificate in `pins` and in `certificate`; two of each while one is replaced.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://knowledgebase.paloaltonetworks.com/KCSArticleDetail?id=kA1Ki000000sY1zKAE
     """
     if not settings.edge:
         return
@@ -335,11 +418,29 @@ def undecryptable_key(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Why it is bad
     Sessions end, or pass unread.
 
+    ## Example
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/shop-ed25519.pem, key: certs/shop-ed25519.key}
+    inspection_rules: {}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop-ed25519.pem}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    ```
+
     ## Use instead
     A certificate with an ECDSA P-256 or RSA key.
 
     ## Targets
     PAN-OS, all versions.
+
+    ## References
+    https://docs.paloaltonetworks.com/pan-os/11-1/pan-os-admin/decryption/decryption-concepts/ssl-inbound-inspection
     """
     for at in destinations(legs(plan, settings)):
         for pair in at.key_pairs.values():
@@ -366,6 +467,28 @@ def too_many_certificates(plan: Plan, settings: Settings) -> Iterator[Diagnostic
     ## Why it is bad
     The first rule that matches decides, and no later one is tried for another certificate. Sessions with a certificate
     that is not in the rule end. Panorama pushing several to a firewall before 10.2 silently keeps one.
+
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/shop.key}
+      www: {cert: certs/www.pem, key: certs/www.key}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
+      www:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: www.example.com, certificate: certs/www.pem}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+      www: {hostnames: [www.example.com], public_certificate: www, backend: www}
+    targets:
+      panos: {version: "10.1"}
+    ```
 
     ## Use instead
     A rule for each site, by the name in the SNI: `targets.panos.decryption_rules: per_site`. Addresses of their own for
@@ -415,11 +538,36 @@ def catch_all_incomplete(plan: Plan, settings: Settings) -> Iterator[Diagnostic]
     Such sessions end, where the server answers with another certificate. The policy refuses them as well; a monitoring
     that connects by address alone would see the site down.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/shop.key}
+      www: {cert: certs/www.pem, key: certs/www.key}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
+      www:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: www.example.com, certificate: certs/www.pem}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+      www: {hostnames: [www.example.com], public_certificate: www, backend: www}
+    targets:
+      panos: {version: "10.1", decryption_rules: per_site}
+    ```
+
     ## Use instead
     Nothing, or fewer sites at the address.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://docs.paloaltonetworks.com/pan-os/10-2/pan-os-new-features/decryption-features/multiple-certificate-support-for-ssl-inbound-inspection
     """
     limit = settings.max_certificates
     for at in destinations(legs(plan, settings)):
