@@ -35,10 +35,13 @@ def certificate_mismatch(plan: Plan, settings: Settings) -> Iterator[Diagnostic]
     ```yaml
     inspection_rules: {}
     sites:
-      shop:
-        hostnames: [shop.example.com]
-        public_certificate: shop
-        backend: app
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal, certificate: certs/app.pem}
+    targets:
+      panos: {position: edge}
     ```
 
     ## Use instead
