@@ -123,6 +123,8 @@ class Rule:
     per_backend: bool = False
     check: Callable[..., Iterable[Diagnostic]] | None = None
     """The lint function, for rules that are one. Rules of the reading stages have none."""
+    instead_of: str | None = None
+    """For a target's rule: the common rule whose finding at the same place says the same, and less."""
 
     @property
     def summary(self) -> str:
@@ -170,18 +172,23 @@ def declare(rule_id: str, page: str, severity: Severity = Severity.ERROR, *, acc
 
 
 def rule(
-    rule_id: str, severity: Severity = Severity.ERROR, *, acceptable: bool = True, per_backend: bool = False
+    rule_id: str,
+    severity: Severity = Severity.ERROR,
+    *,
+    acceptable: bool = True,
+    per_backend: bool = False,
+    instead_of: str | None = None,
 ) -> Callable[[Callable[..., Iterable[Diagnostic]]], Rule]:
     """Decorator: turns a lint function into a `Rule`. Its page is the function's docstring, or else its module's.
 
-    `per_backend`: the finding can be accepted for named backends only, never for all.
+    `per_backend`: the finding can be accepted for named backends only, never for all. `instead_of`: see `Rule`.
     """
 
     def make(function: Callable[..., Iterable[Diagnostic]]) -> Rule:
         page = function.__doc__ or sys.modules[function.__module__].__doc__
         if not page:
             raise ValueError(f"lint rule {rule_id} has no page (docstring)")
-        return Rule(rule_id, severity, inspect.cleandoc(page), acceptable, per_backend, function)
+        return Rule(rule_id, severity, inspect.cleandoc(page), acceptable, per_backend, function, instead_of)
 
     return make
 

@@ -11,7 +11,7 @@ from ..schemas.target import TargetSettings
 from . import lint
 from .acceptance import UNUSED_ACCEPTANCE, Judged, judge
 from .bundle import Bundle
-from .diagnostics import Diagnostic, Severity
+from .diagnostics import Diagnostic, Rule, Severity
 from .document import Document, read
 from .fixes import with_fixes
 from .plan import Plan
@@ -85,11 +85,19 @@ def examine(
         judged.standing[:] = [
             one for one in judged.standing if one.rule != UNUSED_ACCEPTANCE.id or one.primary.path not in broken
         ]
+        judged.standing[:] = _said_once(judged.standing, [rule for name in chosen for rule in targets[name].rules()])
     else:
         judged = Judged(findings, [])
     judged.standing.sort(key=lambda finding: _order(loaded.document, finding))
     judged.standing[:] = [with_fixes(loaded.document, finding) for finding in judged.standing]
     return judged
+
+
+def _said_once(standing: Sequence[Diagnostic], own: Sequence[Rule]) -> list[Diagnostic]:
+    """Without the common findings in whose place a target's own stands. An accepted one stands in no place."""
+    instead_of = {rule.id: rule.instead_of for rule in own}
+    said = {(instead_of.get(one.rule), one.primary.path) for one in standing}
+    return [one for one in standing if (one.rule, one.primary.path) not in said]
 
 
 def _known_findings(

@@ -42,8 +42,10 @@ def header_not_seen(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Example
     ```yaml
-    when: {header: {name: X-Forwarded-Client-Cert, present: true}}
-    deny: 403
+    inspection_rules:
+      web:
+        - {when: {header: {name: X-Envoy-Retry-On, present: true}}, deny: 403}
+        - {when: {path: {prefix: /a}}, unless: {header: {name: X-Forwarded-Proto, exact: https}}, deny: 403}
     ```
 
     ## Use instead
@@ -79,8 +81,10 @@ def regex_too_large(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Example
     ```yaml
-    when: {path: {regex: "^/[a-z]{1000}/[a-z]{1000}"}}
-    deny: 403
+    inspection_rules:
+      web:
+        - when: {path: {regex: "^/[a-z]{1000}/[a-z]{1000}/[a-z]{1000}/[a-z]{1000}/[a-z]{1000}/[a-z]{1000}$"}}
+          deny: 403
     ```
 
     ## Use instead
@@ -121,8 +125,10 @@ def header_obeyed(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Example
     ```yaml
-    request_headers:
-      set: {X-Envoy-Upstream-Rq-Timeout-Ms: "1"}
+    inspection_rules:
+      web:
+        - request_headers: {set: {x-envoy-upstream-rq-timeout-ms: "1"}}
+        - request_headers: {add: {X-Envoy-Retry-On: 5xx}}
     ```
 
     ## Use instead
@@ -159,7 +165,9 @@ def body_limit_too_large(plan: Plan, settings: Settings) -> Iterator[Diagnostic]
 
     ## Example
     ```yaml
-    limit_body: 5GiB
+    inspection_rules:
+      web:
+        - limit_body: 4GiB
     ```
 
     ## Use instead
@@ -193,10 +201,15 @@ def health_check_without_name(plan: Plan, settings: Settings) -> Iterator[Diagno
 
     ## Example
     ```yaml
+    public_certificates:
+      shop: {cert: certs/star-example-com.pem, key: certs/star-example-com.key}
     backends:
-      shop: {servers: [192.0.2.10:443], tls: {ca: internal}, health: {path: /}}
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal}
+        health: {path: /}
     sites:
-      all: {hostnames: ["*.example.com"], backend: shop}
+      shop: {hostnames: ["*.example.com"], public_certificate: shop, backend: app, inspect: [web]}
     ```
 
     ## Use instead
@@ -237,8 +250,12 @@ def rates_overlap(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Example
     ```yaml
-    - {when: {path: {prefix: /api}}, rate_limit: {rate: 10/s}}
-    - {when: {path: {prefix: /api/search}}, rate_limit: {rate: 100/h}}
+    inspection_rules:
+      web:
+        - {when: {path: {prefix: /api}}, rate_limit: {rate: 10/s}}
+        - {when: {path: {prefix: /login}}, rate_limit: {rate: 1/s}}
+        - {when: {path: {prefix: /api/search}}, rate_limit: {rate: 100/h}}
+        - {when: {method: POST}, rate_limit: {rate: 5/s}}
     ```
 
     ## Use instead
@@ -279,7 +296,13 @@ def query_method_without_type(plan: Plan, settings: Settings) -> Iterator[Diagno
 
     ## Example
     ```yaml
-    methods: [QUERY]
+    sites:
+      shop:
+        hostnames: [shop.example.com]
+        public_certificate: shop
+        backend: app
+        inspect: [web]
+        methods: [QUERY]
     ```
 
     ## Use instead
@@ -350,7 +373,7 @@ def version_not_tested(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Example
     ```yaml
     targets:
-      envoy: {version: "1.38"}
+      envoy: {version: "1.39"}
     ```
 
     ## Use instead

@@ -34,7 +34,10 @@ def backup_never_used(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ```yaml
     backends:
       app:
-        servers: [192.0.2.10:443, {address: 192.0.2.11:443, backup: true}]
+        servers:
+          - 192.0.2.10:443
+          - {address: "192.0.2.11:443", backup: true}
+        tls: {ca: internal, server_name: app.example.internal}
     ```
 
     ## Use instead
@@ -75,8 +78,19 @@ def expression_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Example
     ```yaml
-    when: {path: {exact: /a-path-of-2000-letters…, ignore_case: true}}
-    deny: 403
+    inspection_rules:
+      web:
+        - when:
+            query:
+              name: q
+              exact: "ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé
+                ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé
+                ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé
+                ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé
+                ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé
+                ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé
+                ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé"
+          deny: 403
     ```
 
     ## Use instead
@@ -84,6 +98,9 @@ def expression_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Targets
     haproxy, all versions.
+
+    ## References
+    https://www.pcre.org/current/doc/html/pcre2limits.html
     """
     too_long = dict.fromkeys(
         (path, text) for path, text, expression in _expressions(plan) if compiled_size(expression) > _COMPILED_LIMIT
@@ -124,19 +141,26 @@ def expression_too_slow(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Example
     ```yaml
-    when: {path: {regex: "select.*from.*where"}}
-    deny: 403
+    inspection_rules:
+      web:
+        - when:
+            path: {regex: "select.*from.*where"}
+          deny: 403
     ```
 
     ## Use instead
     Anchor it, or repeat classes that end where the next part begins.
     ```yaml
-    when: {path: {regex: "^/[^/]*/select[^/]*/from"}}
-    deny: 403
+    inspection_rules:
+      web:
+        - {when: {path: {regex: "^/[^/]*/select[^/]*/from"}}, deny: 403}
     ```
 
     ## Targets
     haproxy, all versions.
+
+    ## References
+    https://www.pcre.org/current/doc/html/pcre2perform.html
     """
     helps = ["anchor it with `^` or `$`, or repeat classes that end where the next part begins"]
     # A list has a variant for each set of `paths` opt-ins.
@@ -182,7 +206,7 @@ def body_without_length(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Example
     ```yaml
     inspection_rules:
-      uploads:
+      web:
         - limit_body: 10MiB
     ```
 
@@ -219,16 +243,23 @@ def rate_too_slow(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Example
     ```yaml
-    rate_limit: {rate: 1/h, burst: 1000}
+    inspection_rules:
+      web:
+        - rate_limit: {rate: 1/h, burst: 1000}
     ```
 
     ## Use instead
     ```yaml
-    rate_limit: {rate: 1/h, burst: 100}
+    inspection_rules:
+      web:
+        - rate_limit: {rate: 1/h, burst: 100}
     ```
 
     ## Targets
     haproxy, all versions.
+
+    ## References
+    https://docs.haproxy.org/2.6/configuration.html#4.2-stick-table
     """
     for rule_list in plan.lists_as_written():
         for one in rule_list.rules:
@@ -253,10 +284,15 @@ def check_without_name(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Example
     ```yaml
-    sites:
-      apps: {hostnames: ["*.apps.example.com"], public_certificate: apps, backend: apps}
+    public_certificates:
+      shop: {cert: certs/star-example-com.pem, key: certs/star-example-com.key}
     backends:
-      apps: {servers: ["192.0.2.10:443"], tls: {ca: internal}, health: {path: /up}}
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal}
+        health: {path: /up}
+    sites:
+      shop: {hostnames: ["*.example.com"], public_certificate: shop, backend: app, inspect: [web]}
     ```
 
     ## Use instead

@@ -34,8 +34,16 @@ def expression_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Example
     ```yaml
-    when: {path: {exact: /a-path-of-4000-characters…}}
-    deny: 403
+    inspection_rules:
+      web:
+        - when:
+            query:
+              name: q
+              exact: "ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé
+                ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé
+                ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé
+                ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé"
+          deny: 403
     ```
 
     ## Use instead
@@ -43,6 +51,9 @@ def expression_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Targets
     nginx, all versions.
+
+    ## References
+    https://nginx.org/en/docs/http/ngx_http_map_module.html#map
     """
     for path, condition in plan.conditions():
         methods = "|".join(escape_text(method) for method in condition.methods)
@@ -120,11 +131,25 @@ def text_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Why it is bad
     nginx does not start with a word of more than 4,096 bytes.
 
+    ## Example
+    ```yaml
+    inspection_rules:
+      web:
+        - response_headers:
+            set:
+              X-Price: "$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$
+                $$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$
+                $$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$$"
+    ```
+
     ## Use instead
     A shorter text.
 
     ## Targets
     nginx, all versions.
+
+    ## References
+    https://nginx.org/en/docs/http/ngx_http_headers_module.html#add_header
     """
     for path, action in _actions(plan, object):
         for keys, text in _texts(action):
@@ -163,11 +188,45 @@ def rule_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     The steps are variables that name each other. nginx gives up at 100 of them, and takes the rule for one that does
     not apply: what it denies would pass.
 
+    ## Example
+    ```yaml
+    inspection_rules:
+      web:
+        - deny: 403
+          when:
+            header: [
+              {name: X-1, present: true}, {name: X-2, present: true}, {name: X-3, present: true},
+              {name: X-4, present: true}, {name: X-5, present: true}, {name: X-6, present: true},
+              {name: X-7, present: true}, {name: X-8, present: true}, {name: X-9, present: true},
+              {name: X-10, present: true}, {name: X-11, present: true}, {name: X-12, present: true},
+              {name: X-13, present: true}, {name: X-14, present: true}, {name: X-15, present: true},
+              {name: X-16, present: true}, {name: X-17, present: true}, {name: X-18, present: true},
+              {name: X-19, present: true}, {name: X-20, present: true}, {name: X-21, present: true},
+              {name: X-22, present: true}, {name: X-23, present: true}, {name: X-24, present: true},
+              {name: X-25, present: true}, {name: X-26, present: true}, {name: X-27, present: true},
+              {name: X-28, present: true}, {name: X-29, present: true}, {name: X-30, present: true},
+              {name: X-31, present: true}, {name: X-32, present: true}, {name: X-33, present: true},
+              {name: X-34, present: true}, {name: X-35, present: true}, {name: X-36, present: true},
+              {name: X-37, present: true}, {name: X-38, present: true}, {name: X-39, present: true},
+              {name: X-40, present: true}, {name: X-41, present: true}, {name: X-42, present: true},
+              {name: X-43, present: true}, {name: X-44, present: true}, {name: X-45, present: true},
+              {name: X-46, present: true}, {name: X-47, present: true}, {name: X-48, present: true},
+              {name: X-49, present: true}, {name: X-50, present: true}, {name: X-51, present: true},
+              {name: X-52, present: true}, {name: X-53, present: true}, {name: X-54, present: true},
+              {name: X-55, present: true}, {name: X-56, present: true}, {name: X-57, present: true},
+              {name: X-58, present: true}, {name: X-59, present: true}, {name: X-60, present: true},
+              {name: X-61, present: true}, {name: X-62, present: true}
+            ]
+    ```
+
     ## Use instead
     Several rules.
 
     ## Targets
     nginx, all versions.
+
+    ## References
+    https://nginx.org/en/docs/http/ngx_http_map_module.html#map
     """
     for rule_list in plan.rule_lists:
         for one in rule_list.rules:
@@ -194,7 +253,9 @@ def server_header(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Example
     ```yaml
-    response_headers: {remove: [Server]}
+    inspection_rules:
+      web:
+        - response_headers: {remove: [Server]}
     ```
 
     ## Use instead
@@ -225,11 +286,21 @@ def single_header_added(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Why it is bad
     nginx knows one of each: the new one would replace the backend's.
 
+    ## Example
+    ```yaml
+    inspection_rules:
+      web:
+        - response_headers: {add: {ETag: '"x"'}}
+    ```
+
     ## Use instead
     `set`.
 
     ## Targets
     nginx, all versions.
+
+    ## References
+    https://nginx.org/en/docs/http/ngx_http_headers_module.html#add_header
     """
     for path, one in _edits(plan, response=True):
         for name in sorted(added(one) & {"etag", "last-modified"}):
@@ -247,6 +318,15 @@ def line_added_to_several(plan: Plan, settings: Settings) -> Iterator[Diagnostic
     ## Why it is bad
     nginx puts the lines that visitors send under that name together by a variable, and before 1.23 variables hold only
     the first one: the others would be lost.
+
+    ## Example
+    ```yaml
+    inspection_rules:
+      web:
+        - request_headers: {add: {X-Tag: a}}
+    targets:
+      nginx: {version: "1.22"}
+    ```
 
     ## Use instead
     `set`; or, before it in the same rule, `remove`; or nginx 1.23.
@@ -280,7 +360,9 @@ def rate_rounded(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Example
     ```yaml
-    rate_limit: {rate: 100/h}   # 1.67 a minute: nginx has 1 a minute
+    inspection_rules:
+      web:
+        - rate_limit: {rate: 100/h}
     ```
 
     ## Use instead
@@ -320,11 +402,21 @@ def rate_too_low(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Why it is bad
     nginx has no lower one.
 
+    ## Example
+    ```yaml
+    inspection_rules:
+      web:
+        - rate_limit: {rate: 30/h}
+    ```
+
     ## Use instead
     `1/min`.
 
     ## Targets
     nginx, all versions.
+
+    ## References
+    https://nginx.org/en/docs/http/ngx_http_limit_req_module.html#limit_req_zone
     """
     for path, limit in _actions(plan, RateLimit):
         if not said(limit).text:
@@ -336,20 +428,36 @@ def rate_too_low(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
             )
 
 
-@rule("nginx-no-body-at-all", acceptable=False)
+@rule("nginx-no-body-at-all", acceptable=False, instead_of="limit-body-zero")
 def no_body_at_all(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     """
     ## What it does
-    A rule limits bodies to nothing.
+    `limit_body: 0`, which lets no body pass.
 
     ## Why it is bad
-    nginx takes 0 for no limit, and could only refuse bodies whose length is told.
+    In the policy 0 is a limit. nginx takes 0 for no limit, and could only refuse bodies whose length is told.
+
+    ## Example
+    ```yaml
+    inspection_rules:
+      web:
+        - {when: {path: {prefix: /upload}}, limit_body: 0}
+    ```
 
     ## Use instead
-    `limit_body: 1`, or a rule that denies the methods that have bodies.
+    No `limit_body` where there should be no limit. Where nothing should be sent, `limit_body: 1`, or a rule that denies
+    the methods that have bodies.
+    ```yaml
+    inspection_rules:
+      web:
+        - {when: {path: {prefix: /upload}, method: [POST, PUT, PATCH]}, deny: 403}
+    ```
 
     ## Targets
-    nginx, all versions.
+    nginx, all versions. The others can, and `limit-body-zero` asks whether it is meant.
+
+    ## References
+    https://nginx.org/en/docs/http/ngx_http_core_module.html#client_max_body_size
     """
     for path, limit in _actions(plan, LimitBody):
         if limit.size == 0:
@@ -357,7 +465,10 @@ def no_body_at_all(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
                 "nginx takes a limit of 0 for none",
                 (*path, "limit_body"),
                 target="nginx",
-                help=["use `limit_body: 1`, or deny methods that have a body"],
+                help=[
+                    "remove it where there should be no limit",
+                    "or use `limit_body: 1`, or deny methods that have a body",
+                ],
             )
 
 
@@ -371,8 +482,25 @@ def method(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Why it is bad
     Its requests get 405 or 400.
 
+    ## Example
+    ```yaml
+    sites:
+      shop:
+        hostnames: [shop.example.com]
+        public_certificate: shop
+        backend: app
+        inspect: [web]
+        methods: [TRACE]
+    ```
+
+    ## Use instead
+    The other methods: leave this one out, or build the site for another target.
+
     ## Targets
     nginx, all versions.
+
+    ## References
+    https://www.rfc-editor.org/rfc/rfc9110#section-9.1
     """
     for site in plan.sites:
         for one in site.methods:
@@ -395,6 +523,19 @@ def first_upgrade_line(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Why it is bad
     nginx sees only the first of several `Upgrade` lines before 1.23. A request that asks for a WebSocket first and for
     something else then is taken for a WebSocket, where others answer 400. The backend is asked for a WebSocket only.
+
+    ## Example
+    ```yaml
+    sites:
+      shop:
+        hostnames: [shop.example.com]
+        public_certificate: shop
+        backend: app
+        inspect: [web]
+        websocket: true
+    targets:
+      nginx: {version: "1.22"}
+    ```
 
     ## Use instead
     nginx 1.23, where it matters.
@@ -427,11 +568,24 @@ def chain_with_crl(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Why it is bad
     nginx looks at revocation lists only where it verifies the name as well.
 
+    ## Example
+    ```yaml
+    backend_cas:
+      internal: {ca: certs/internal-ca.pem, crl: certs/internal-ca.crl}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, verify: chain}
+    ```
+
     ## Use instead
     `verify: full` with a `server_name`.
 
     ## Targets
     nginx, all versions.
+
+    ## References
+    https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_ssl_crl
     """
     for backend in plan.backends:
         tls = backend.tls
@@ -455,11 +609,36 @@ def too_many_locations(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Why it is bad
     nginx needs a location for each way, and looks for them one by one.
 
+    ## Example
+    ```yaml
+    inspection_rules:
+      web:
+        - {when: {path: {prefix: /1}}, response_headers: {remove: [X-1]}}
+        - {when: {path: {prefix: /2}}, response_headers: {remove: [X-2]}}
+        - {when: {path: {prefix: /3}}, response_headers: {remove: [X-3]}}
+        - {when: {path: {prefix: /4}}, response_headers: {remove: [X-4]}}
+        - {when: {path: {prefix: /5}}, response_headers: {remove: [X-5]}}
+        - {when: {path: {prefix: /6}}, response_headers: {remove: [X-6]}}
+        - {when: {path: {prefix: /7}}, response_headers: {remove: [X-7]}}
+        - {when: {path: {prefix: /8}}, response_headers: {remove: [X-8]}}
+        - {when: {path: {prefix: /9}}, response_headers: {remove: [X-9]}}
+        - {when: {path: {prefix: /10}}, response_headers: {remove: [X-10]}}
+    sites:
+      shop:
+        hostnames: [shop.example.com]
+        public_certificate: shop
+        backend: app
+        inspect: [web]
+    ```
+
     ## Use instead
     Rules that set or remove the same headers, rules without conditions, fewer limits; or several sites.
 
     ## Targets
     nginx, all versions.
+
+    ## References
+    https://nginx.org/en/docs/http/ngx_http_core_module.html#location
     """
     for site in plan.sites:
         if not site.decrypt:

@@ -22,11 +22,29 @@ def passthrough_shares_address(plan: Plan, settings: Settings) -> Iterator[Diagn
     Only the SNI tells them apart, and the visitor writes the SNI. Who asks for the undecrypted name in the handshake
     and for the decrypted one in the request is not inspected: both reach the same server.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
+      legacy: {servers: [192.0.2.10:443]}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+      legacy: {hostnames: [legacy.example.com], decrypt: false, backend: legacy}
+    ```
+
     ## Use instead
     An address of its own for the site that passes through; or decrypt it too.
 
     ## Targets
     PAN-OS. The proxies route by the SNI to different servers.
+
+    ## References
+    https://docs.paloaltonetworks.com/pan-os/11-1/pan-os-admin/decryption/decryption-concepts/ssl-inbound-inspection
     """
     told: set[Path] = set()
     for at in destinations(legs(plan, settings)):
@@ -54,12 +72,34 @@ def destination_nat_needed(plan: Plan, settings: Settings) -> Iterator[Diagnosti
     With `nat: existing` it is a reminder. Without `public_addresses` it is an error: the site would be reached at the
     server's own address, on a port that the server does not have.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
+    sites:
+      shop:
+        hostnames: [shop.example.com]
+        public_certificate: shop
+        backend: app
+        public_addresses: [198.51.100.10]
+    targets:
+      panos: {version: "11.2", nat: existing}
+    ```
+
     ## Use instead
     `public_addresses` for the site, and `nat: write`. Generated rules match what is there before NAT, and the zone
     after it.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://docs.paloaltonetworks.com/ngfw/help/12-1/policies/policies-nat/nat-translated-packet-tab
     """
     visited: dict[str, tuple[Site, list[Socket]]] = {}
     for leg in legs(plan, settings) if settings.edge else ():
@@ -98,12 +138,32 @@ def untranslatable_address(plan: Plan, settings: Settings) -> Iterator[Diagnosti
     ## Why it is bad
     Visitors of such an address reach no server, or another site's.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443, 192.0.2.11:8443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
+    sites:
+      shop:
+        hostnames: [shop.example.com]
+        public_certificate: shop
+        backend: app
+        public_addresses: [198.51.100.10]
+    ```
+
     ## Use instead
     An address for each set of servers; a generated proxy in front, which routes by name; or, where something else
     translates, `nat: existing`.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://docs.paloaltonetworks.com/ngfw/help/12-1/policies/policies-nat/nat-translated-packet-tab
     """
     for at in destinations(legs(plan, settings)) if settings.edge and settings.nat == "write" else ():
         for found in translations(at):
@@ -130,11 +190,31 @@ def public_zone_unknown(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     A NAT rule has the zone of the original packet's destination, before NAT, and that is one zone. In another one the
     rule never matches.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app, public_addresses: [198.51.100.10]}
+    targets:
+      panos:
+        version: "11.2"
+        zones: {from: [untrust, partners], to: [dmz]}
+    ```
+
     ## Use instead
     `targets.panos.zones.public`: the zone of the interface behind which the public addresses are.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://docs.paloaltonetworks.com/ngfw/help/12-1/policies/policies-nat/nat-translated-packet-tab
     """
     if not settings.edge or settings.nat != "write" or settings.zones.before_nat is not None:
         return
@@ -161,11 +241,27 @@ def balancing_needs_nat(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     Visitors choose the server by the addresses that the site's name has. Which one they take is nobody's `balance`: a
     warning for `round_robin`, an error for the others.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443, 192.0.2.11:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    ```
+
     ## Use instead
     `public_addresses` for the site, and `nat: write`.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://docs.paloaltonetworks.com/ngfw/help/12-1/policies/policies-nat/nat-translated-packet-tab
     """
     written = settings.nat == "write"
     for site in plan.sites if settings.edge else ():
@@ -198,11 +294,27 @@ def loopback_backend(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     Nothing on the way to it passes a firewall. Behind a proxy this means that these requests are not inspected a second
     time, and nothing is written for the server. At the edge it is an error: no visitor reaches it.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backends:
+      app:
+        servers: [127.0.0.1:8443]
+        tls: {ca: internal, server_name: app.example.internal, certificate: certs/app.pem}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    targets:
+      panos: {version: "11.2", position: behind_proxy}
+    ```
+
     ## Use instead
     The address that the server has on the network; or nothing, where server and proxy share a machine on purpose.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://docs.paloaltonetworks.com/pan-os/11-1/pan-os-admin/decryption/decryption-concepts/ssl-inbound-inspection
     """
     users: dict[str, list[Site]] = {}
     for site in plan.sites:

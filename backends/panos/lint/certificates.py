@@ -9,6 +9,7 @@ from ....compiler.diagnostics import Diagnostic, Location, Path, Severity, rule
 from ....compiler.plan import Backend, Certificate, Plan, Site, Upstream
 from ..legs import Reading, backends_of, destinations, legs, successors
 from ..lower import per_site
+from ..model import KeyPair
 from ..renewal import decryptable
 from ..support import Settings
 from .wording import IN_FRONT, TARGET, decrypted, in_full, leaf_locations, presented, short, socket_of, whose
@@ -32,12 +33,13 @@ def certificate_mismatch(plan: Plan, settings: Settings) -> Iterator[Diagnostic]
 
     ## Example
     ```yaml
+    inspection_rules: {}
     sites:
-      pi10: {hostnames: [pi10-test5.weberlab.de], public_certificate: lets-encrypt, backend: pi10}
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
     backends:
-      pi10:
-        servers: ["192.0.2.10:443"]
-        tls: {ca: internal-pki, certificate: certs/self-signed.pem}
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal, certificate: certs/app.pem}
     targets:
       panos: {position: edge}
     ```
@@ -108,11 +110,25 @@ def certificate_unknown(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     compared: a warning. Behind a proxy the server's certificate *is* what the firewall needs, so no rule can be
     written: an error.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    ```
+
     ## Use instead
     Set `certificate` in the backend's `tls`: the finding has the command that gets it from the server.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://knowledgebase.paloaltonetworks.com/KCSArticleDetail?id=kA1Ki000000sY1zKAE
     """
     found: dict[str, tuple[Upstream, str, list[str]]] = {}
     for site in decrypted(plan):
@@ -151,6 +167,22 @@ def chain_unknown(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Why it is bad
     With TLS 1.2 the firewall answers the proxy with what was imported, and the policy's file has no intermediate that
     leads to that CA. A proxy that does not get it refuses the backend, once the firewall decrypts.
+
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls:
+          ca: internal
+          server_name: app.example.internal
+          certificate: certs/app-issuing-alone.pem
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    targets:
+      panos: {version: "11.2", position: behind_proxy}
+    ```
 
     ## Use instead
     The whole chain in the backend's `certificate`, the leaf first. Or TLS 1.3 on that leg (`min_version: "1.3"`): there
@@ -210,6 +242,23 @@ def public_chain_missing(plan: Plan, settings: Settings) -> Iterator[Diagnostic]
     With TLS 1.2 the firewall answers visitors with what was imported [C10.0, D10.1]. Those who have not seen the
     intermediate elsewhere refuse the site, though the server itself sends the whole chain.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    public_certificates:
+      shop:
+        cert: certs/shop-leaf-alone.pem
+        key: certs/shop-leaf-alone.key
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop-leaf-alone.pem}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    ```
+
     ## Use instead
     The leaf and then its intermediates in `cert`; policyc imports them as one file, in that order.
 
@@ -250,12 +299,31 @@ def certificate_rotation(plan: Plan, settings: Settings) -> Iterator[Diagnostic]
     It is not: all stand in the decryption rule, so that sessions go on whichever the server presents. But a certificate
     that is no longer in use should not stay on the firewall.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls:
+          ca: internal
+          server_name: app.example.internal
+          certificate: [certs/app.pem, certs/app-renewed.pem]
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    targets:
+      panos: {version: "11.2", position: behind_proxy}
+    ```
+
     ## Use instead
     When every server presents the new one: at the edge set the site's `public_certificate` to it; then leave it alone
     in `certificate`, and build again. `policyc rotate` prints the whole order.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://docs.paloaltonetworks.com/pan-os/10-2/pan-os-new-features/decryption-features/multiple-certificate-support-for-ssl-inbound-inspection
     """
     coming = {chain[0].sha256 for site in plan.sites for _, chain in successors(site)}
     for backend in plan.backends:
@@ -278,40 +346,69 @@ def certificate_rotation(plan: Plan, settings: Settings) -> Iterator[Diagnostic]
         )
 
 
-@rule("pin-excludes-certificate")
+@rule("pin-excludes-certificate", instead_of="pin-matches-no-certificate")
 def pin_excludes_certificate(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     """
     ## What it does
-    A backend has `pins`, and a certificate that the firewall would hold for it is not among them.
+    At the edge a backend has `pins`, and a certificate that the firewall would hold for it is not among them.
 
     ## Why it is bad
-    The firewall shows what it holds: at the edge it would let through what the policy refuses, and behind a proxy the
-    proxy refuses what the firewall shows.
+    The firewall verifies no pins: it lets through what it holds, and so what the policy refuses. Behind a proxy the
+    proxy refuses it; `pin-matches-no-certificate` tells that.
+
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls:
+          ca: public
+          server_name: shop.example.com
+          pins: ["sha256:0000000000000000000000000000000000000000000000000000000000000000"]
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    ```
 
     ## Use instead
     The fingerprint of the same certificate in `pins` and in `certificate`; two of each while one is replaced.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://knowledgebase.paloaltonetworks.com/KCSArticleDetail?id=kA1Ki000000sY1zKAE
     """
+    if not settings.edge:
+        return
+    found: dict[tuple[str, str], tuple[Backend, KeyPair, list[str]]] = {}
     for leg in legs(plan, settings):
         for site in leg.sites if leg.reading is Reading.DECRYPTED else ():
             for backend in backends_of(site):
                 pins = backend.tls.pins if backend.tls else ()
-                if not pins or (not settings.edge and backend.path != leg.path):
-                    continue
-                assert backend.tls is not None
                 for pair in leg.key_pairs:
-                    if pair.leaf.sha256 not in pins:
-                        yield pin_excludes_certificate.found(
-                            "the firewall would hold a certificate that is not pinned",
-                            Location((*backend.tls.path, "pins"), of="key"),
-                            related=[Location(pair.path, f"{whose(pair.leaf)} ({short(pair.leaf)})")],
-                            target=TARGET,
-                            help=[f"add sha256:{pair.leaf.sha256} to the pins, or hold another certificate"],
-                            sites=[site.name],
-                            backends=[backend.name],
-                        )
+                    if pins and pair.leaf.sha256 not in pins:
+                        key = backend.name, pair.leaf.sha256
+                        found.setdefault(key, (backend, pair, []))[2].append(site.name)
+    for backend, pair, sites in found.values():
+        assert backend.tls is not None
+        known = [leaf.sha256 for leaf in backend.tls.leaves]
+        if known and pair.leaf.sha256 not in known:
+            continue  # backend-certificate-mismatch
+        pins = Location((*backend.tls.path, "pins"), "only these are accepted", of="key")
+        held = Location(pair.path, f"{whose(pair.leaf)} ({short(pair.leaf)})")
+        at = Location((*backend.tls.path, "certificate", known.index(pair.leaf.sha256))) if known else None
+        yield pin_excludes_certificate.found(
+            "the firewall would hold a certificate that is not pinned, and let it through",
+            at or pins,
+            related=[one for one in (pins if at else None, held) if one],
+            target=TARGET,
+            help=[f"add sha256:{pair.leaf.sha256} to the pins, or hold another certificate"],
+            sites=dict.fromkeys(sites),
+            backends=[backend.name],
+        )
 
 
 @rule("undecryptable-key")
@@ -324,11 +421,29 @@ def undecryptable_key(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Why it is bad
     Sessions end, or pass unread.
 
+    ## Example
+    ```yaml
+    public_certificates:
+      shop: {cert: certs/shop-ed25519.pem, key: certs/shop-ed25519.key}
+    inspection_rules: {}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop-ed25519.pem}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    ```
+
     ## Use instead
     A certificate with an ECDSA P-256 or RSA key.
 
     ## Targets
     PAN-OS, all versions.
+
+    ## References
+    https://docs.paloaltonetworks.com/pan-os/11-1/pan-os-admin/decryption/decryption-concepts/ssl-inbound-inspection
     """
     for at in destinations(legs(plan, settings)):
         for pair in at.key_pairs.values():
@@ -355,6 +470,28 @@ def too_many_certificates(plan: Plan, settings: Settings) -> Iterator[Diagnostic
     ## Why it is bad
     The first rule that matches decides, and no later one is tried for another certificate. Sessions with a certificate
     that is not in the rule end. Panorama pushing several to a firewall before 10.2 silently keeps one.
+
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/shop.key}
+      www: {cert: certs/www.pem, key: certs/www.key}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
+      www:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: www.example.com, certificate: certs/www.pem}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+      www: {hostnames: [www.example.com], public_certificate: www, backend: www}
+    targets:
+      panos: {version: "10.1"}
+    ```
 
     ## Use instead
     A rule for each site, by the name in the SNI: `targets.panos.decryption_rules: per_site`. Addresses of their own for
@@ -404,11 +541,36 @@ def catch_all_incomplete(plan: Plan, settings: Settings) -> Iterator[Diagnostic]
     Such sessions end, where the server answers with another certificate. The policy refuses them as well; a monitoring
     that connects by address alone would see the site down.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/shop.key}
+      www: {cert: certs/www.pem, key: certs/www.key}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
+      www:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: www.example.com, certificate: certs/www.pem}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+      www: {hostnames: [www.example.com], public_certificate: www, backend: www}
+    targets:
+      panos: {version: "10.1", decryption_rules: per_site}
+    ```
+
     ## Use instead
     Nothing, or fewer sites at the address.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://docs.paloaltonetworks.com/pan-os/10-2/pan-os-new-features/decryption-features/multiple-certificate-support-for-ssl-inbound-inspection
     """
     limit = settings.max_certificates
     for at in destinations(legs(plan, settings)):

@@ -22,6 +22,21 @@ def inexpressible_rule(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Why it is bad
     The rule would be missing, or deny something else.
 
+    ## Example
+    ```yaml
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
+    inspection_rules:
+      web:
+        - when:
+            path: {suffix: .bak}
+          deny: 403
+    ```
+
     ## Use instead
     Deny by `prefix`, with letters, digits, `-`, `.`, `_` and `/`, and with source addresses as the only exception;
     `allow` by source addresses alone, for a site that shares its address with no other. Or let a generated proxy do it
@@ -29,6 +44,9 @@ def inexpressible_rule(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://docs.paloaltonetworks.com/advanced-url-filtering/administration/configuring-url-filtering/url-category-exceptions
     """
     alone = sites_alone(plan, settings)
     for one, sites in inspected(plan, settings):
@@ -70,11 +88,16 @@ def path_deny_evadable(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Example
     ```yaml
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
     inspection_rules:
-      public-web:
-        - {when: {path: {prefix: /admin}}, unless: {source: [10.0.0.0/8]}, deny: 403}
-    targets:
-      panos: {position: edge}
+      web:
+        - when: {path: {prefix: /admin}}
+          deny: 403
     ```
 
     ## Use instead
@@ -119,11 +142,34 @@ def deny_without_status(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     Visitors and monitoring see a broken connection and not a refusal, and other requests of the same HTTP/2 connection
     may end with it. What is denied is the same.
 
+    ## Example
+    ```yaml
+    sites:
+      shop:
+        hostnames: [shop.example.com]
+        public_certificate: shop
+        backend: app
+        inspect: [web]
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
+    inspection_rules:
+      web:
+        - when: {source: [192.0.2.0/24]}
+          deny: 403
+    ```
+
     ## Use instead
     A generated proxy, where the status matters.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://docs.paloaltonetworks.com/advanced-url-filtering/administration/configuring-url-filtering/url-category-exceptions
     """
     alone = sites_alone(plan, settings)
     for one, sites in inspected(plan, settings):
@@ -147,11 +193,27 @@ def scan_not_mapped(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## Why it is bad
     Nothing would be scanned, or some sites by the wrong profiles.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    sites:
+      shop:
+        hostnames: [shop.example.com]
+        public_certificate: shop
+        backend: app
+        scan: strict
+    targets:
+      panos: {version: "11.2", position: behind_proxy}
+    ```
+
     ## Use instead
     `profile_groups: {strict: NAME-OF-THE-PROFILE-GROUP}`, and the same `scan` for sites that share an address.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://github.com/PaloAltoNetworks/pan-os-codegen
     """
     for site in plan.sites:
         if site.scan is not None and site.scan not in settings.profile_groups:
@@ -186,12 +248,31 @@ def not_scanned(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     The firewall reads the traffic and looks for no threats in it. Where nothing but `scan` was asked of the firewall,
     decryption costs and protects nothing.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
+    sites:
+      shop:
+        hostnames: [shop.example.com]
+        public_certificate: shop
+        backend: app
+    ```
+
     ## Use instead
     `scan: NAME` for the site, and `targets.panos.profile_groups: {NAME: GROUP}`. Accept this where the inspection rules
     are all that is wanted.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://github.com/PaloAltoNetworks/pan-os-codegen
     """
     without = [site for leg in legs(plan, settings) for site in leg.sites if site.decrypt and site.scan is None]
     scanned = {site.name for at in destinations(legs(plan, settings)) if at.scans for site in at.sites}

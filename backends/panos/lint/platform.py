@@ -17,16 +17,28 @@ def name_collision(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     """
     ## What it does
     Two objects or rules get the same name. Names are made of the policy's own, with a digest of 32 bits where these are
-    too long or have other characters than PAN-OS takes; two digests were equal.
+    too long or have other characters than PAN-OS takes. Two names differ only in case, where tags do not look at it, or
+    two digests are equal.
 
     ## Why it is bad
     The second one would replace the first.
+
+    ## Example
+    ```yaml
+    name: lab
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app, inspect: [web]}
+      SHOP: {hostnames: [www.example.com], public_certificate: shop, backend: app, inspect: [web]}
+    ```
 
     ## Use instead
     Shorter names in the policy, or rename one of the two.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://github.com/PaloAltoNetworks/pan-os-codegen
     """
     for (kind, name), times in Counter(lower(plan, settings, "").names()).items():
         if times > 1:
@@ -48,6 +60,31 @@ def mixed_device_group(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     Firewalls before 10.2 take one certificate for a rule. Panorama pushes the first one by the alphabet to them, and
     says nothing; sessions with the other certificates end there [MC, CFG]. With an older firewall named in `version`
     this is a warning, and otherwise a reminder.
+
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    public_certificates:
+      shop: {cert: certs/shop.pem, key: certs/shop.key}
+      www: {cert: certs/www.pem, key: certs/www.key}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
+      www:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: www.example.com, certificate: certs/www.pem}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+      www: {hostnames: [www.example.com], public_certificate: www, backend: www}
+    targets:
+      panos:
+        version: "10.2"
+        panorama_version: "11.2"
+        location: {device_group: DMZ, template: Edge}
+    ```
 
     ## Use instead
     A device group of their own for firewalls before 10.2.
@@ -96,6 +133,10 @@ def platform_capacity(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
 
     ## Why it is bad
     The commit fails, or what is too much is left out.
+
+    ## Example
+    A site with 101 hostnames, and a rule for it that denies 125 prefixes: each prefix takes two entries of a URL
+    category for each hostname, 25,250 in all.
 
     ## Use instead
     Look up the platform's own limits, and accept this if they are higher; or divide the policy.

@@ -22,11 +22,31 @@ def conflicting_tls_settings(plan: Plan, settings: Settings) -> Iterator[Diagnos
     ## Why it is bad
     One decryption rule matches, and it has one decryption profile.
 
+    ## Example
+    ```yaml
+    inspection_rules: {}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal, certificate: certs/app.pem}
+      api:
+        servers: [192.0.2.10:443]
+        tls: {ca: internal, server_name: app.example.internal, certificate: certs/app-renewed.pem, min_version: "1.3"}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+      www: {hostnames: [www.example.com], public_certificate: shop, backend: api}
+    targets:
+      panos: {version: "11.2", position: behind_proxy}
+    ```
+
     ## Use instead
     The same `tls` settings for both, different addresses or ports, or a rule for each: `decryption_rules: per_site`.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://docs.paloaltonetworks.com/network-security/decryption/administration/decryption-overview/decryption-profiles
     """
     for at in destinations(legs(plan, settings)):
         if per_site(at, settings):
@@ -55,11 +75,29 @@ def protocols_not_restricted(plan: Plan, settings: Settings) -> Iterator[Diagnos
     Visitor and server agree on the protocol. The firewall inspects HTTP/2 as well, and cannot take it out of the offer:
     stripping ALPN exists for the forward proxy only.
 
+    ## Example
+    ```yaml
+    listeners:
+      public: {bind: ["0.0.0.0:443"], protocols: [http/1.1]}
+    inspection_rules: {}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    ```
+
     ## Use instead
     Switch HTTP/2 off on the server.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://docs.paloaltonetworks.com/pan-os/11-1/pan-os-admin/decryption/decryption-concepts/ssl-inbound-inspection
     """
     for listener in plan.listeners if settings.edge else ():
         if "h2" not in listener.protocols and any(site.decrypt for site in listener.sites):
@@ -83,11 +121,29 @@ def tls_settings_by_parts(plan: Plan, settings: Settings) -> Iterator[Diagnostic
     Groups are left to visitor and server: the policy's list is not enforced. Suites are let through by their parts, so
     a few that the policy does not have may pass, where the server offers them.
 
+    ## Example
+    ```yaml
+    listeners:
+      public: {bind: ["0.0.0.0:443"]}
+    inspection_rules: {}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls: {ca: public, server_name: shop.example.com, certificate: certs/shop.pem}
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    ```
+
     ## Use instead
     The same settings on the server, which chooses among what the visitor offers. Or accept this finding.
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://docs.paloaltonetworks.com/network-security/decryption/administration/decryption-overview/decryption-profiles
     """
     for listener in plan.listeners if settings.edge else ():
         sites = [site.name for site in listener.sites if site.decrypt]
@@ -119,12 +175,34 @@ def tls_versions_do_not_meet(plan: Plan, settings: Settings) -> Iterator[Diagnos
     Visitor and server agree on one version through the firewall, within the one decryption profile. There is none that
     both take, and every session ends.
 
+    ## Example
+    ```yaml
+    listeners:
+      public: {bind: ["0.0.0.0:443"], tls: {max_version: "1.2"}}
+    inspection_rules: {}
+    backend_cas:
+      public: {ca: certs/public-root.pem}
+    backends:
+      app:
+        servers: [192.0.2.10:443]
+        tls:
+          ca: public
+          server_name: shop.example.com
+          certificate: certs/shop.pem
+          min_version: "1.3"
+    sites:
+      shop: {hostnames: [shop.example.com], public_certificate: shop, backend: app}
+    ```
+
     ## Use instead
     No `max_version` on the listener. Generated profiles ask for the highest one explicitly; a profile from before 10.0
     stops at TLS 1.2 since the upgrade [D10.0].
 
     ## Targets
     PAN-OS.
+
+    ## References
+    https://docs.paloaltonetworks.com/network-security/decryption/administration/decryption-overview/decryption-profiles
     """
     for listener in plan.listeners if settings.edge else ():
         for site in listener.sites:

@@ -189,7 +189,7 @@ def test_pins_get_both(lab: Lab) -> None:
     rotation, order = renewed(lab, compiled(lab.folder, document), "new-app")
     assert order.before[0].how[1] == f"backends.shop.tls.pins: and sha256:{rotation.new.sha256}"
     document["backends"]["shop"]["tls"]["pins"] = [f"sha256:{'0' * 64}"]
-    assert "pin-excludes-certificate" in compiled(lab.folder, document).errors()
+    assert "pin-matches-no-certificate" in compiled(lab.folder, document).errors()
 
 
 def test_the_chain_of_a_backends_file_is_imported(lab: Lab, tmp_path: Path) -> None:
