@@ -145,6 +145,46 @@ IMPOSSIBLE_ACCEPTANCE = declare(
     https://github.com/traefik/traefik/issues/2367
     """,
 )
+UNDECIDED_ACCEPTANCE = declare(
+    "undecided-acceptance",
+    """
+    ## What it does
+    The reason of an `accept` entry is a TODO, as `policyc lint --add-accept` writes it.
+
+    ## Why it is bad
+    Nobody has decided yet that this can stay, and the finding is off the list all the same.
+
+    ## Example
+    ```yaml
+    backend_cas: {}
+    backends:
+      app: {servers: [192.0.2.10:8080], tls: false}
+    accept:
+      - {finding: plaintext-backend, backends: [app], reason: "TODO: say why this can stay"}
+    ```
+
+    ## Use instead
+    Say why it can stay, with `until` where it shall be looked at again. Else mend what it is about, and remove it.
+    ```yaml
+    backend_cas: {}
+    backends:
+      app: {servers: [192.0.2.10:8080], tls: false}
+    accept:
+      - {finding: plaintext-backend, backends: [app], reason: "a cable between the two machines"}
+    ```
+
+    ## Targets
+    All: it is found before any target is looked at.
+
+    ## References
+    https://docs.zizmor.sh/usage/#ignoring-results
+    """,
+    # No more than that: an old policy whose findings were all accepted shall pass with `--fail-on warning` at once.
+    Severity.INFO,
+)
+
+UNDECIDED = "TODO: say why this can stay"
+"""The reason that `policyc lint --add-accept` writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,4 +288,17 @@ def _about_entry(
                 fixes=[removal(Location(path), f"the entry for `{entry.finding}`")],
             )
         ]
+    if _is_undecided(entry.reason):
+        return [
+            UNDECIDED_ACCEPTANCE.found(
+                f"nobody said yet why `{entry.finding}` can stay",
+                (*path, "reason"),
+                help=["write the reason in place of the TODO, or mend what is found and remove the entry"],
+            )
+        ]
     return []
+
+
+def _is_undecided(reason: str) -> bool:
+    """Whether a reason is a TODO. One that only speaks of something to do is a reason."""
+    return reason.strip() == "TODO" or reason.lstrip().startswith("TODO:")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, cast
 
+from .acceptance import UNDECIDED
 from .diagnostics import Diagnostic, Severity
 from .document import Document, SourceFile
 from .policy_edits import CannotEdit, Replacement, applied, flow, is_json, means
@@ -17,8 +18,6 @@ from .syntax_tree import Entry, Node, find, parse
 
 if TYPE_CHECKING:
     from .fixes import Examine, Mended
-
-REASON = "TODO: say why this can stay"
 
 _SECTION = "accept"
 
@@ -50,7 +49,7 @@ def entries_for(findings: Iterable[Diagnostic]) -> list[dict[str, Any]]:
         for field, names in (("sites", finding.sites), ("backends", finding.backends)):
             if names:
                 entry[field] = list(dict.fromkeys((*entry.get(field, ()), *names)))
-    return [{**entry, "reason": REASON} for entry in made.values()]
+    return [{**entry, "reason": UNDECIDED} for entry in made.values()]
 
 
 def insertion(document: Document, wanted: Sequence[dict[str, Any]]) -> Replacement:

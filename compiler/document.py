@@ -12,6 +12,7 @@ import os
 import re
 from array import array
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -326,7 +327,11 @@ def _file_names(policy: str) -> list[str]:
 
 
 def _unreadable(name: str, why: str) -> Diagnostic:
-    return UNREADABLE.found(f"cannot read {name!r}: {why}", Location((), span=Span(name, 1, 1, 1)))
+    tried: list[str] = []
+    if not os.path.isabs(name):
+        with suppress(FileNotFoundError):  # the working folder is gone: then there is no absolute path
+            tried = [f"looked for as {os.path.abspath(name)!r}"]
+    return UNREADABLE.found(f"cannot read {name!r}: {why}", Location((), span=Span(name, 1, 1, 1)), help=tried)
 
 
 def read_bytes(path: str, limit: int = MAX_BYTES) -> bytes:

@@ -84,7 +84,8 @@ KEY_MISMATCH = declare(
     "key-does-not-match",
     """
     ## What it does
-    A private key does not belong to the certificate that it is given with.
+    A private key does not belong to the certificate that it is given with. Mostly it is the wrong key file, or only one
+    of the two was renewed.
 
     ## Why it is bad
     The proxies refuse to start with such a pair, some of them for all sites.
@@ -96,7 +97,9 @@ KEY_MISMATCH = declare(
     ```
 
     ## Use instead
-    Check which of the two files was renewed, and that the leaf stands first in the certificate's file.
+    Name the key that the certificate was made for; where both names are right, check which of the two files was
+    renewed, and that the leaf stands first in the certificate's file. `openssl pkey -in KEY -pubout` and
+    `openssl x509 -in CERT -noout -pubkey` print the same where they belong together.
     ```yaml
     public_certificates:
       shop: {cert: certs/shop.pem, key: certs/shop.key}
@@ -390,8 +393,12 @@ class _Resolver:
         return found
 
     def _unusable(self, file: str, error: BadCertificate, path: Path) -> None:
-        rule = UNREADABLE if "no such file" in str(error) else BAD_CERTIFICATE
-        self.findings.append(rule.found(f"`{file}`: {error}", path))
+        if "no such file" not in str(error):
+            self.findings.append(BAD_CERTIFICATE.found(f"`{file}`: {error}", path))
+            return
+        absolute = self.document.resolve_path(path, file)
+        tried = [f"looked for as `{absolute}`: a path is relative to the file that names it"]
+        self.findings.append(UNREADABLE.found(f"`{file}`: {error}", path, help=tried if absolute != file else []))
 
     def _key_pair(self, pair: written.KeyPair, path: Path) -> tuple[tuple[Certificate, ...], str] | None:
         """The chain and the key's absolute path, once the two were compared."""
@@ -417,7 +424,10 @@ class _Resolver:
                     at,
                     related=[Location((*path, "cert"), f"the leaf is {chain[0].subject}")],
                     help=[
-                        "the leaf stands first in the file" if len(chain) > 1 else "check which of the two was renewed"
+                        "name the key that this certificate was made for: mostly it is another file",
+                        f"the leaf must stand first in `{pair.cert}`, which holds {len(chain)} certificates"
+                        if len(chain) > 1
+                        else "see that not only one of the two was renewed",
                     ],
                 )
             )

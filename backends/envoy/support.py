@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from ...compiler.features import Feature, Support, complete, emulated, impossible, native, version_key
 from ...schemas.target import TargetSettings, Version
@@ -25,7 +25,7 @@ class Settings(TargetSettings):
     """Envoy's version, quoted: `"1.40"`."""
     system_ca: AbsolutePath = "/etc/ssl/certs/ca-certificates.crt"
     """What `ca: system` means on the target machine: a file of PEM certificates."""
-    access_log: AbsolutePath | None = None
+    access_log: AbsolutePath | None = Field(default=None, examples=["/var/log/envoy/access.log"])
     """The file of the access log. Default: standard output."""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from ...compiler.features import Feature, complete, emulated, impossible, native
 from ...schemas.target import TargetSettings, Version
@@ -34,7 +34,7 @@ class Settings(TargetSettings):
     """The version of HAProxy, quoted: 2.6 to 3.2."""
     system_ca: AbsolutePath = "/etc/ssl/certs/ca-certificates.crt"
     """The machine's own store of CAs, one PEM file, for `ca: system`."""
-    runtime_dir: SocketFolder | None = None
+    runtime_dir: SocketFolder | None = Field(default=None, examples=["/run/haproxy"])
     """An existing folder that only HAProxy can enter, for the sockets between its TCP and its HTTP part.
 
     Used where a listener passes some sites through and decrypts others. Without it they lie in the folder in which

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from ...compiler.features import Feature, complete, emulated, impossible, native
 from ...schemas.target import TargetSettings, Version
@@ -24,14 +24,14 @@ class Settings(TargetSettings):
     """The version of nginx, quoted: 1.20 to 1.29."""
     system_ca: AbsolutePath = "/etc/ssl/certs/ca-certificates.crt"
     """The machine's own store of CAs, one PEM file, for `ca: system`."""
-    stream_module: AbsolutePath | None = None
+    stream_module: AbsolutePath | None = Field(default=None, examples=["/usr/lib/nginx/modules/ngx_stream_module.so"])
     """`ngx_stream_module.so`, where nginx has it as a module to load (Debian); needed for `decrypt: false`."""
-    runtime_dir: SocketFolder = "/run/nginx"
+    runtime_dir: SocketFolder = Field(default="/run/nginx", examples=["/run/nginx"])
     """An existing folder that only nginx can enter, for the sockets between its TCP and its HTTP part.
 
     Used where a listener passes some sites through and decrypts others.
     """
-    access_log: AbsolutePath | None = None
+    access_log: AbsolutePath | None = Field(default=None, examples=["/var/log/nginx/access.log"])
     """The file of the access log; default: `access.log` in the folder of `nginx.conf`."""
 
 

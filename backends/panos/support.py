@@ -53,11 +53,11 @@ class _Part(BaseModel):
 class PanosLocation(_Part):
     """Where the configuration goes: a virtual system of a firewall, or a device group of Panorama."""
 
-    vsys: str | None = None
+    vsys: str | None = Field(default=None, examples=["vsys1"])
     """A firewall's virtual system, `vsys1` on most. The certificates go into what all of them share."""
-    device_group: PanoramaName | None = None
+    device_group: PanoramaName | None = Field(default=None, examples=["Edge"])
     """Panorama: the device group that gets objects and rules."""
-    template: PanoramaName | None = None
+    template: PanoramaName | None = Field(default=None, examples=["Edge-Firewalls"])
     """Panorama: the template that gets the certificates. It must reach the firewalls of the device group, and the
     device group must refer to it, or the rules cannot name its certificates and zones."""
     rulebase: Literal["pre", "post"] | None = None
@@ -83,7 +83,7 @@ class PanosZones(_Part):
     """Where visitors (or the proxies) come from."""
     to: Some[ZoneName] = ["dmz"]
     """Where the servers are."""
-    public: ZoneName | None = None
+    public: ZoneName | None = Field(default=None, examples=["untrust"])
     """At the edge: the zone of the sites' public addresses, before NAT. Default: `from`, where that is one zone."""
 
     @property
@@ -99,7 +99,7 @@ class Settings(TargetSettings):
 
     version: Version = "11.2"
     """PAN-OS of the *oldest* firewall that gets this, `"10.0"` to `"12.1"`. 10.2 changed how decryption rules look."""
-    panorama_version: Version | None = None
+    panorama_version: Version | None = Field(default=None, examples=["11.2"])
     """PAN-OS of Panorama itself, which is never older than its firewalls'. Default: the same as `version`."""
     location: PanosLocation = PanosLocation(vsys="vsys1")
     """`{vsys: vsys1}`, or `{device_group: …, template: …}` for Panorama."""
@@ -114,12 +114,12 @@ class Settings(TargetSettings):
     each backend) by the name in the SNI, and one for the rest."""
     nat: Literal["write", "existing"] = "write"
     """At the edge: destination NAT from `public_addresses` to the servers is written, or is there already."""
-    applications: list[ApplicationName] = Field(default=[])
+    applications: list[ApplicationName] = Field(default=[], examples=[["soap"]])
     """App-IDs that are let in besides `ssl` and `web-browsing`: what the firewall calls the sites' applications once it
     reads them. `any` lets in whatever comes to the port."""
-    profile_groups: dict[str, ProfileGroupName] = Field(default={})
+    profile_groups: dict[str, ProfileGroupName] = Field(default={}, examples=[{"strict": "Strict-Inbound"}])
     """What `scan: NAME` means here: an existing profile group for each name."""
-    log_setting: LogSettingName | None = None
+    log_setting: LogSettingName | None = Field(default=None, examples=["Log-To-Panorama"])
     """An existing log forwarding profile for all rules."""
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...schemas.policy import Policy
 from ...schemas.target import TargetSettings
@@ -40,8 +40,12 @@ def load_version(name: str, targets: Mapping[str, Target[TargetSettings]]) -> Ve
     revision, colon, path = name.partition(":")
     if os.path.exists(name) or not colon or not revision:
         return Version(name, load(name, targets))
-    with _checked_out(revision, path) as (place, notes):
+    with _checked_out(revision, path) as (folder, place, notes):
         loaded = load(place, targets)
+    # A path that was looked for is told as it is outside: there it was looked for as well.
+    loaded.findings[:] = [
+        replace(one, help=tuple(line.replace(folder + os.sep, os.sep) for line in one.help)) for one in loaded.findings
+    ]
     # Findings are about the revision, not about the place where it lay for a moment.
     loaded.document.name = name
     for file in loaded.document.files:
@@ -50,8 +54,11 @@ def load_version(name: str, targets: Mapping[str, Target[TargetSettings]]) -> Ve
 
 
 @contextmanager
-def _checked_out(revision: str, path: str) -> Generator[tuple[str, list[str]]]:
-    """The policy in a temporary folder, at the place in it that it has on this machine: names like ``../x`` hold."""
+def _checked_out(revision: str, path: str) -> Generator[tuple[str, str, list[str]]]:
+    """A temporary folder, and the policy in it at the place that it has on this machine: names like ``../x`` hold.
+
+    The third: what was not as the revision has it.
+    """
     root = _git(os.curdir, "rev-parse", "--show-toplevel").decode().rstrip("\n")
     commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}").decode().strip()
     # As git has it: from the top, or with `./` from here.
@@ -65,7 +72,7 @@ def _checked_out(revision: str, path: str) -> Generator[tuple[str, list[str]]]:
         for name in files:
             _put(os.path.join(here, name), _blob(root, commit, name) or b"")
         place = os.path.join(here, inside)
-        yield place, _bring_certificates(place, root, commit, folder, revision)
+        yield folder, place, _bring_certificates(place, root, commit, folder, revision)
 
 
 def _policy_files(root: str, commit: str, inside: str) -> list[str]:

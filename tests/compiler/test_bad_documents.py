@@ -140,6 +140,46 @@ def test_missing_file(policyc: Callable[..., Ran], tmp_path: Path) -> None:
     assert "no such file" in ran.out
 
 
+def test_an_absent_file_is_told_with_the_path_that_was_tried(
+    policyc: Callable[..., Ran], write_policy: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert f"help: looked for as '{tmp_path}/absent.yaml'" in policyc("lint", "absent.yaml").out
+    policy = write_policy(edit("cert: CERTS/public.pem", "cert: certs/../other/absent.pem"))
+    monkeypatch.chdir("/")
+    assert f"help: looked for as `{tmp_path}/other/absent.pem`: a path is relative" in policyc("lint", policy).out
+    # An absolute one stands in the message.
+    assert "looked for as" not in policyc("lint", tmp_path / "absent.yaml").out
+    assert "looked for as" not in policyc("lint", write_policy(edit("CERTS/public.pem", "/absent.pem"))).out
+
+
+def test_a_working_folder_that_is_gone(
+    policyc: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    ran = policyc("lint", "absent.yaml")
+    assert ran.status == 3
+    assert "error[unreadable-file]: cannot read 'absent.yaml': no such file or directory" in ran.out
+
+
+def test_a_key_that_does_not_match(policyc: Callable[..., Ran], write_policy: Callable[[str], Path]) -> None:
+    path = write_policy(edit("CERTS/public.key", "CERTS/inner.key"))
+    out = policyc("lint", path).out
+    assert "help: name the key that this certificate was made for: mostly it is another file" in out
+    assert "help: see that not only one of the two was renewed" in out
+    assert "must stand first" not in out
+    text = path.read_text()
+    chain = path.parent / "chain.pem"
+    certificate = re.search(r"cert: (\S+public\.pem)", text)
+    assert certificate
+    chain.write_text(2 * Path(certificate[1]).read_text())
+    path.write_text(text.replace(certificate[1], "chain.pem"))
+    assert "help: the leaf must stand first in `chain.pem`, which holds 2 certificates" in policyc("lint", path).out
+
+
 def test_several_errors_in_one_run(write_policy: Callable[[str], Path], policyc: Callable[..., Ran]) -> None:
     text = (
         edit("backend: app", "backend: ap")

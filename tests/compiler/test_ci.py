@@ -17,9 +17,9 @@ from yamllint import linter
 from yamllint.config import YamlLintConfig
 
 from .conftest import GOOD
+from .github_job import ACTION, Job
 
 ROOT = Path(__file__).parents[2]
-ACTION = ROOT / "action.yml"
 HOOKS = ROOT / ".pre-commit-hooks.yaml"
 GITLAB = ROOT / "templates" / "policyc.gitlab-ci.yml"
 # The programs that run in CI find the installed targets: any of them will do.
@@ -83,63 +83,6 @@ def test_hooks_run(write_policy: Callable[[str], Path], tmp_path: Path) -> None:
         for hook in (lint, check)
     ]
     assert statuses == [0, 5]
-
-
-class Job:
-    """The composite action on a runner: its scripts, run as GitHub runs them, with everything around made here."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.temp = folder / "runner"
-        (self.temp / "policyc" / "bin").mkdir(parents=True)
-        (self.temp / "policyc" / "bin" / "policyc").symlink_to(Path(sys.executable).parent / "policyc")
-        self.outputs: dict[str, str] = {}
-        self.log = ""
-        self.action = load(ACTION)
-
-    def run(self, **inputs: str) -> int:
-        """The job's exit status. Steps that install or upload are left out."""
-        given = {name: one["default"] for name, one in self.action["inputs"].items()}
-        given |= {name.replace("_", "-"): value for name, value in inputs.items()}
-        for step in self.action["runs"]["steps"]:
-            if "run" not in step or step["name"] == "Install policyc":
-                continue
-            if "if" in step and not given[re.fullmatch(r"inputs\.(\w+) != ''", step["if"])[1]]:  # type: ignore[index]
-                continue
-            status = self._script(step, given)
-            if status:
-                return status
-        return 0
-
-    def _script(self, step: dict[str, Any], given: dict[str, str]) -> int:
-        output = self.temp / "output"
-        output.write_text("")
-        environment = {name: self._value(text, given) for name, text in step.get("env", {}).items()}
-        base = {"PATH": os.environ["PATH"], "RUNNER_TEMP": str(self.temp), "GITHUB_OUTPUT": str(output)}
-        done = subprocess.run(
-            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
-            cwd=self.folder,
-            env={**base, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        self.log += done.stdout + done.stderr
-        for line in output.read_text().splitlines():
-            key, _, value = line.partition("=")
-            self.outputs[f"steps.{step['id']}.outputs.{key}"] = value
-        return done.returncode
-
-    def _value(self, text: str, given: dict[str, str]) -> str:
-        def one(match: re.Match[str]) -> str:
-            name = match[1]
-            if name == "runner.temp":
-                return str(self.temp)
-            if name.startswith("inputs."):
-                return given[name.removeprefix("inputs.")]
-            return self.outputs.get(name, "")
-
-        return re.sub(r"\$\{\{ ([a-z.-]+) \}\}", one, text)
 
 
 @pytest.fixture
@@ -215,6 +158,37 @@ def test_gitlab_job(write_policy: Callable[[str], Path], tmp_path: Path) -> None
         assert done.returncode == status
         assert (tmp_path / "policyc.xml").read_text().startswith("<testsuites")
         assert ("nothing found" in done.stdout) == (status == 0)
+
+
+def test_gitlab_diff(write_policy: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    template = load(GITLAB)
+    job = template["policyc-diff"]
+    text = GOOD.replace("example: {", f"{TARGET}: {{")
+    program = Path(sys.executable).parent / "policyc"
+    who = ["-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false"]
+    write_policy(text)
+    for command in (["init", "-q"], ["add", "policy.yaml"], [*who, "commit", "-q", "-m", "x"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    for policy, base, status in (
+        (text.replace("deny: 403", "deny: 404"), "HEAD", 0),
+        (text.replace("backend: app", "backend: ap"), "HEAD", 3),
+        (text, "nowhere", 3),
+    ):
+        write_policy(policy)
+        done = subprocess.run(
+            ["sh", "-ec", "\n".join(job["script"]).replace("/tmp/policyc/bin/policyc", str(program))],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], **template["variables"], "CI_MERGE_REQUEST_DIFF_BASE_SHA": base},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == status
+        assert done.stdout == (tmp_path / job["artifacts"]["paths"][0]).read_text()
+        assert ("are now answered 404" in done.stdout) is (status == 0)
+    assert job["allow_failure"] == {"exit_codes": 3}
 
 
 def test_every_form_is_documented() -> None:

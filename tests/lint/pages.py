@@ -82,7 +82,7 @@ def _printed(folder: Path, part: str, rule: Rule, target: str | None) -> str:
     seen = findings(folder, part, target)
     own: list[Diagnostic] = [one for one in seen.findings if one.rule == rule.id]
     printed = text.render(seen.document, Judged(own, [])).rpartition("\n\n")[0] + "\n"
-    return printed.replace(str(folder) + "/", "")
+    return printed.replace(f"`{folder}/", "`/edge/").replace(f"{folder}/", "")
 
 
 def index() -> str:
