@@ -6,6 +6,7 @@ Nothing is verified here and nothing is sent but the handshake: what a certifica
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ async def _answer(call: Call, timeout: float) -> Answer:
         return Answer(_certificates(progress.sent), tls_version=version)
     except TimeoutError as error:
         if error.errno:  # the system's own: it gave up sooner
-            return Answer(failure=f"not reached: {reason(error)}")
+            return Answer(failure=f"not reached: {_reason(error)}")
         return Answer(failure=_too_late(progress, timeout))
     except (_Failed, BadCertificate) as error:
         return Answer(failure=str(error))
@@ -94,7 +95,12 @@ async def _answer(call: Call, timeout: float) -> Answer:
         return _refused(call, progress, error)
     except OSError as error:
         what = "it cut the connection off within the handshake" if progress.connected else "not reached"
-        return Answer(failure=f"{what}: {reason(error)}")
+        return Answer(failure=f"{what}: {_reason(error)}")
+
+
+def _reason(error: OSError) -> str:
+    """The system's own words: asyncio puts others over them."""
+    return os.strerror(error.errno).lower() if error.errno else reason(error)
 
 
 def _too_late(progress: _Progress, timeout: float) -> str:
