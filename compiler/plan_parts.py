@@ -25,7 +25,8 @@ def _mapped(value: P, replacement: Callable[[object], object], seen: dict[int, o
     if isinstance(value, tuple):
         parts = cast("tuple[object, ...]", value)
         changed = tuple(_mapped(one, replacement, seen) for one in parts)
-        made = changed if any(new is not old for new, old in zip(changed, parts, strict=True)) else value
+        if any(new is not old for new, old in zip(changed, parts, strict=True)):
+            made = changed
     elif is_dataclass(value) and not isinstance(value, type):
         named = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
         others = {name: _mapped(part, replacement, seen) for name, part in named.items()}
