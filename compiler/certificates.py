@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
+from collections.abc import Callable
 from datetime import UTC
 from typing import cast
 
@@ -56,6 +57,14 @@ def read_certificates(path: str) -> tuple[Certificate, ...]:
             raise BadCertificate("it is DER, not PEM; convert it: openssl x509 -inform DER -in FILE -out FILE.pem")
         raise BadCertificate("it holds no PEM certificate (-----BEGIN CERTIFICATE-----)")
     return tuple(_parse(block, number + 1) for number, block in enumerate(certificates))
+
+
+def certificate_of(der: bytes) -> Certificate:
+    """A certificate as a server sends it. Raises BadCertificate."""
+    try:
+        return _loaded(x509.load_der_x509_certificate, der)
+    except _UNUSABLE as error:
+        raise BadCertificate(f"its certificate cannot be read: {_first_line(error)}") from None
 
 
 def read_crl(path: str) -> str:
@@ -151,12 +160,19 @@ def _first_line(error: Exception) -> str:
 
 def _parse(block: bytes, number: int) -> Certificate:
     try:
-        with warnings.catch_warnings():
-            # Odd serials and the like: they load on the targets too, and warnings are not how findings are told.
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            return _summary(x509.load_pem_x509_certificate(block))
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        return _loaded(x509.load_pem_x509_certificate, block)
+    except _UNUSABLE as error:
         raise BadCertificate(f"certificate {number} in it cannot be read: {_first_line(error)}") from None
+
+
+_UNUSABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension)
+
+
+def _loaded(load: Callable[[bytes], x509.Certificate], data: bytes) -> Certificate:
+    with warnings.catch_warnings():
+        # Odd serials and the like: they load on the targets too, and warnings are not how findings are told.
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return _summary(load(data))
 
 
 def _summary(certificate: x509.Certificate) -> Certificate:

@@ -103,7 +103,7 @@ def by_trust(plan: Plan, rotation: Rotation) -> Order:
     anchors = tls.anchors
     if anchors.system:
         why = "its machine's own trust store decides: see that it has the new one's root"
-    elif _trusted(rotation.chain, anchors.certificates):
+    elif trusted(rotation.chain, anchors.certificates):
         why = f"`{anchors.name}`, which it trusts, issued the new one too"
     else:
         why = ""
@@ -123,7 +123,7 @@ def _pins(leaves: Sequence[Certificate]) -> tuple[str, ...]:
     return tuple(f"sha256:{leaf.sha256}" for leaf in leaves)
 
 
-def _trusted(chain: Sequence[Certificate], anchors: Sequence[Certificate]) -> bool:
+def trusted(chain: Sequence[Certificate], anchors: Sequence[Certificate]) -> bool:
     """Whether the chain leads to an anchor: by each link being issued by the next, or an anchor."""
     for position, one in enumerate(chain):
         if any(one.sha256 == anchor.sha256 or issued_by(one, anchor) for anchor in anchors):

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, TypeVar, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -26,12 +25,12 @@ from ..plan import (
     Socket,
     TrustAnchors,
 )
+from ..plan_parts import mapped
 from . import pki
 from .origin import Origin, Seen
 from .ports import free_port
 
 _LOOPBACK = ip_address("127.0.0.1")
-P = TypeVar("P")
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Moved:
 def move(plan: Plan, folder: Path, respond: Callable[[Seen], bytes | None], stack: ExitStack) -> Moved:
     """The plan with origins that listen already and answer by `respond`; `stack` stops them. Files go into `folder`."""
     moving = _Moving(plan, folder, respond)
-    moved = _mapped(plan, moving.replacement, {})
+    moved = mapped(plan, moving.replacement)
     for origins in moving.origins.values():
         for origin in origins:
             stack.enter_context(origin)
@@ -154,21 +153,3 @@ def visitor_certificate(moved: Moved, folder: Path, subject: str, ca: str | None
     issuer = moved.authorities[ca] if ca else pki.authority("nobody's CA")
     issued = pki.leaf(["visitor"], issuer, usages=["client"], subject=x509.Name.from_rfc4514_string(subject))
     return pki.write(folder, f"visitor-{len(list(folder.glob('visitor-*.pem')))}", issued)
-
-
-def _mapped(value: P, replacement: Callable[[object], object], seen: dict[int, object]) -> P:
-    """A frozen value with its parts replaced, innermost first; what was one part stays one part."""
-    made: Any = value
-    key = id(made)
-    if key in seen:
-        return cast("P", seen[key])
-    if isinstance(value, tuple):
-        made = tuple(_mapped(one, replacement, seen) for one in cast("tuple[object, ...]", value))
-    elif is_dataclass(value) and not isinstance(value, type):
-        parts = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
-        changed = {name: _mapped(part, replacement, seen) for name, part in parts.items()}
-        if any(changed[name] is not parts[name] for name in parts):
-            made = replace(cast("Any", value), **changed)
-        made = replacement(made)
-    seen[key] = made
-    return cast("P", made)
