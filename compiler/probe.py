@@ -319,7 +319,8 @@ def _presenting(plan: Plan, chains: Mapping[str, Sequence[tuple[Certificate, ...
         known = tuple(chains[part.name])
         return replace(part, tls=replace(part.tls, chains=known, leaves=tuple(chain[0] for chain in known)))
 
-    return mapped(plan, replacement)
+    # Uses name backends and hold none: of a large policy they are most of what would be looked through.
+    return replace(mapped(replace(plan, uses=()), replacement), uses=plan.uses)
 
 
 def _trust(one: Presented) -> None:
