@@ -160,8 +160,9 @@ def test_quick_fixes(client: Client, good: str) -> None:
         "Remove `inspection_rules.web`",
         "Accept `unused-definition` (write the reason into `accept`)",
     ]
-    for text in offered.values():
-        assert client.change("policy.yaml", text) == []
+    removed, accepted = (client.change("policy.yaml", text) for text in offered.values())
+    assert removed == []
+    assert rules(accepted) == ["undecided-acceptance"]  # until the reason is written
 
 
 def test_a_policy_of_several_files(client: Client, good: str, tmp_path: Path) -> None:
