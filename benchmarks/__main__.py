@@ -90,7 +90,7 @@ def _output(command: list[str]) -> str:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="benchmarks", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sizes", default="1,100,1000,10000", help="numbers of sites")
     parser.add_argument("--output", type=Path, default=Path("docs"), help="the folder for table and plot")
     chosen = parser.parse_args()

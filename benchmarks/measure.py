@@ -36,7 +36,7 @@ def cost(command: Sequence[str]) -> Cost:
             (os.POSIX_SPAWN_DUP2, output.fileno(), 2),
         ]
         begin = time.monotonic()
-        child = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+        child = os.posix_spawn(command[0], list(command), os.environ, file_actions=actions)
         _, status, usage = os.wait4(child, 0)
         wall = time.monotonic() - begin
         if status:
