@@ -24,8 +24,7 @@ _POLICYC = str(Path(sys.executable).with_name("policyc"))
 _PROXIES = ("haproxy", "nginx", "envoy")
 
 
-def _start() -> Start:
-    rounds = 9
+def _start(rounds: int) -> Start:
     found = alternately(
         rounds,
         lambda: cost(python("-c", "pass")),
@@ -93,16 +92,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sizes", default="1,100,1000,10000", help="numbers of sites")
     parser.add_argument("--output", type=Path, default=Path("docs"), help="the folder for table and plot")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is run; above 1,000 sites once")
     chosen = parser.parse_args()
     sizes = [int(text) for text in chosen.sizes.split(",")]
     subprocess.run(python("-m", "benchmarks.policies", str(_CACHE), *map(str, {1, *sizes})), check=True)
-    start = _start()
+    start = _start(min(9, 3 * chosen.rounds))
     rows: list[Row] = []
     for sites in sizes:
         print(f"{sites} sites ...", file=sys.stderr)
         with tempfile.TemporaryDirectory(prefix="policyc-benchmark-", dir=os.environ.get("TMPDIR")) as folder:
-            rows.append(_row(sites, 5 if sites <= 100 else 3 if sites <= 1000 else 1, Path(folder)))
-    write(chosen.output, start, rows)
+            rows.append(_row(sites, chosen.rounds if sites <= 1000 else 1, Path(folder)))
+        write(chosen.output, start, rows)
 
 
 main()

@@ -111,7 +111,7 @@ def write(folder: Path, start: Start, rows: Sequence[Row]) -> None:
                     *_cost(one),
                     *_cost(floor),
                     f"{one.cpu / floor.cpu:.2f}",
-                    f"{(one.memory - rows[0].build.memory) * 1024 / row.sites:.0f}"
+                    f"{(one.memory - getattr(rows[0], what).memory) * 1024 / row.sites:.0f}"
                     if row.sites > 1 and what != "check"
                     else "",
                 )
@@ -123,7 +123,7 @@ def write(folder: Path, start: Start, rows: Sequence[Row]) -> None:
                 )
             ),
         ),
-        "KiB a site: peak memory above that of one site's build. Of check it would be the proxies'.",
+        "KiB a site: peak memory above that of the first row's. Of check it would be the proxies'.",
         "",
         "## The floor's steps, and the proxies' parsers",
         "",
