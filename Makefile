@@ -1,6 +1,11 @@
 # make demo    the case that policyc exists for, on this machine, with real proxies
 # make test    everything that a change must pass: format, lint, types, tests
+<<<<<<< HEAD
 # make docs    docs/rules and docs/targets.md anew, from the rules' own pages and the targets' own answers
+=======
+# make docs    docs/rules anew from the rules' own pages
+# make bench   the speed and scale figures of docs/benchmarks.md
+>>>>>>> bench
 # All set up what they need first, once; a second run is quick.
 
 VENV   := .venv
@@ -10,7 +15,7 @@ READY  := $(VENV)/.ready
 PIP    := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input -qq
 STREAM := /usr/lib/nginx/modules/ngx_stream_module.so
 
-.PHONY: demo test docs fuzz check format lint types proxies clean
+.PHONY: demo test docs bench fuzz check format lint types proxies clean
 .NOTPARALLEL:
 
 demo: $(READY) proxies
@@ -37,6 +42,11 @@ fuzz: $(READY) proxies
 POLICIES := 40
 REQUESTS := 100
 SEED     := 1
+
+# Policies of many sites, each figure beside its floor: docs/benchmarks.md. A few sizes only: make bench SITES=1,100
+bench: $(READY) proxies
+	$(VENV)/bin/python -m benchmarks --sizes $(SITES)
+SITES := 1,100,1000,10000
 
 check: format lint types
 

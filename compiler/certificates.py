@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Callable
 from datetime import UTC
+from functools import lru_cache
 from typing import cast
 
 from cryptography import x509
@@ -158,6 +159,8 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
 
 
+# Many sites share the same intermediates, and each has them in its own file.
+@lru_cache(maxsize=256)
 def _parse(block: bytes, number: int) -> Certificate:
     try:
         return _loaded(x509.load_pem_x509_certificate, block)

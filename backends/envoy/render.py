@@ -6,13 +6,12 @@ Where Envoy has a default that matters, or one that has moved, the value is writ
 
 from __future__ import annotations
 
-import json
-
 from ...compiler.bundle import Bundle
 from . import access_log
 from .clusters import cluster
 from .conditions import MAX_PROGRAM_SIZE
 from .connection_manager import connection_manager
+from .json_text import written
 from .messages import TLS_VERSIONS, Json, address, extension, metadata, milliseconds, regex
 from .model import Chain, Configuration, Pass, Plain, Terminate, Tls
 
@@ -44,7 +43,7 @@ def render(configuration: Configuration) -> Bundle:
         },
         "layered_runtime": {"layers": [{"name": "policyc", "static_layer": _REGEX_BOUND}]},
     }
-    text = json.dumps(document, indent=1, ensure_ascii=True) + "\n"
+    text = written(document) + "\n"
     return Bundle(
         files={"envoy.json": text.encode(), **dict(configuration.files)},
         keys=configuration.keys,

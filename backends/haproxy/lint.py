@@ -304,16 +304,23 @@ def check_without_name(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## References
     https://docs.haproxy.org/2.6/configuration.html#5.2-check-sni
     """
+    reached = {
+        upstream.id
+        for site in plan.sites
+        if site.decrypt
+        for group in site.groups
+        for upstream in (group.upstream, *(route.upstream for route in group.routes))
+    }
     told: set[str] = set()
     for upstream in plan.upstreams:
         backend = upstream.backend
-        reached = any(
-            upstream.id in (group.upstream.id, *(route.upstream.id for route in group.routes))
-            for site in plan.sites
-            if site.decrypt
-            for group in site.groups
-        )
-        if backend.tls and backend.health and upstream.server_name is None and reached and backend.name not in told:
+        if (
+            backend.tls
+            and backend.health
+            and upstream.server_name is None
+            and upstream.id in reached
+            and backend.name not in told
+        ):
             told.add(backend.name)
             yield check_without_name.found(
                 f"HAProxy would check the health of `{backend.name}` without verifying a name",

@@ -150,6 +150,7 @@ class Sites:
         self._visitors = visitors
         self._settings = settings
         self._parts: dict[str, _Parts] = {}
+        self._client_checks: dict[str, list[Refusal]] = {}
 
     def server(self, listener: Listener, site: Site, group: HostGroup) -> SiteServer:
         """The server of one host group."""
@@ -157,6 +158,8 @@ class Sites:
             raise ValueError(f"site {site.name}: no certificate")
         parts = self._parts.get(site.name) or self._parts.setdefault(site.name, _Parts(site, self))
         auth = site.client_auth
+        if listener.name not in self._client_checks:
+            self._client_checks[listener.name] = client_checks(listener)
         return SiteServer(
             site.path,
             group.hostnames,
@@ -165,7 +168,7 @@ class Sites:
             if auth
             else None,
             (
-                *client_checks(listener),
+                *self._client_checks[listener.name],
                 Refusal(_BAD_HOST, 400),
                 Refusal(site_variable(listener), 421, site.name, unless=True),
                 *self._visitors.checks(listener),

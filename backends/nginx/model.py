@@ -202,8 +202,10 @@ class Ending:
 
 def body_of(status: int) -> str:
     """A body. With one, nginx answers with exactly this status: 408, 418, 444, 494 to 499 mean something to it."""
-    known = {one.value: one.phrase for one in HTTPStatus}
-    return f"{status} {known.get(status, 'Refused')}"
+    return f"{status} {_PHRASES.get(status, 'Refused')}"
+
+
+_PHRASES = {one.value: one.phrase for one in HTTPStatus}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Union
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")  # names with a hyphen are quoted, and so read as no difference
-_ESCAPED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,5 +106,4 @@ def _lines(value: Value, indent: str) -> Iterator[str]:
 
 
 def _string(text: str) -> str:
-    escaped = "".join(_ESCAPED.get(character, character) for character in text)
-    return '"' + escaped.replace("${", "$${").replace("%{", "%%{") + '"'
+    return '"' + text.translate(_ESCAPED).replace("${", "$${").replace("%{", "%%{") + '"'

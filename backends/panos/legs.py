@@ -25,6 +25,7 @@ from ...compiler.plan import (
     Site,
     Socket,
 )
+from .last_answer import last_answer
 from .model import DecryptionProfile, KeyPair
 from .naming import PROFILE_NAME, certificate_label, certificate_name, object_name, spelled
 from .support import Settings
@@ -107,12 +108,14 @@ def site_addresses(site: Site) -> tuple[Address, ...]:
     return tuple(dict.fromkeys(site.public_addresses or servers))
 
 
-def legs(plan: Plan, settings: Settings) -> list[Leg]:
+@last_answer
+def legs(plan: Plan, settings: Settings) -> Sequence[Leg]:
     """Everything that goes through the firewall, in document order."""
-    return list(_visitors(plan) if settings.edge else _proxies(plan))
+    return tuple(_visitors(plan) if settings.edge else _proxies(plan))
 
 
-def destinations(legs: Sequence[Leg]) -> list[Destination]:
+@last_answer
+def destinations(legs: Sequence[Leg]) -> Sequence[Destination]:
     """The legs, gathered by the sockets that they share."""
     users: dict[Socket, list[int]] = {}
     for index, leg in enumerate(legs):
@@ -121,10 +124,10 @@ def destinations(legs: Sequence[Leg]) -> list[Destination]:
     alike: dict[tuple[int, tuple[int, ...]], list[Address]] = {}
     for socket, indexes in users.items():
         alike.setdefault((socket.port, tuple(indexes)), []).append(socket.address)
-    return [
+    return tuple(
         Destination(port, tuple(addresses), tuple(legs[index] for index in indexes))
         for (port, indexes), addresses in alike.items()
-    ]
+    )
 
 
 # --- at the edge ----------------------------------------------------------------------------------------------

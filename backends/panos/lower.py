@@ -10,6 +10,7 @@ from itertools import islice
 from ...compiler.diagnostics import Path
 from ...compiler.plan import Address, Hostname, Network, Plan, Rule, Site
 from . import naming
+from .last_answer import last_answer
 from .legs import Destination, Leg, Reading, destinations, legs
 from .model import (
     ANY,
@@ -44,6 +45,7 @@ class _Tier(IntEnum):
     """Whatever the SNI, or none."""
 
 
+@last_answer
 def lower(plan: Plan, settings: Settings, source: str) -> Configuration:
     """Objects and rules for a plan. `source` is the policy's name, for descriptions."""
     return _Lowering(plan, settings, source).configuration()

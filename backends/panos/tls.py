@@ -26,11 +26,8 @@ def listener_profile(name: str, tls: TlsSettings) -> DecryptionProfile:
 
 def backend_profile(policy: str, tls: BackendTls) -> DecryptionProfile:
     """The policy names no suites on the inner leg: what proxy and server agree on passes, but for the broken ones."""
-    refused = {"enc-algo-3des", "enc-algo-rc4", "auth-algo-md5"}
     name = object_name(PROFILE_NAME, policy, f"backend-tls-{spelled(tls.min_version)}")
-    return DecryptionProfile(
-        name, tls.min_version, "max", tuple((switch, switch not in refused) for switch, _ in _switches(()))
-    )
+    return DecryptionProfile(name, tls.min_version, "max", _ALL_BUT_BROKEN)
 
 
 def _highest(version: str) -> str:
@@ -66,6 +63,8 @@ def _switches(suites: Sequence[str]) -> tuple[tuple[str, bool], ...]:
     )
 
 
+_BROKEN = {"enc-algo-3des", "enc-algo-rc4", "auth-algo-md5"}
+_ALL_BUT_BROKEN = tuple((switch, switch not in _BROKEN) for switch, _ in _switches(()))
 _BY_KEY_EXCHANGE = {
     "": ("RC4-MD5", "RC4-SHA", "DES-CBC3-SHA", "AES128-SHA", "AES256-SHA", "AES128-SHA256", "AES256-SHA256"),
     "ECDHE-": ("RC4-SHA", "DES-CBC3-SHA", "AES128-SHA", "AES256-SHA", "AES128-SHA256", "AES256-SHA384"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import count, pairwise
 
 from lxml import etree
 
@@ -38,14 +38,16 @@ def to_multi_config(tree: Tree) -> bytes:
     the order of rules. The form: [TF/pango xmlapi/multiconfig.go].
     """
     root = etree.Element("multi-configure-request")
+    # Not the length of `root`: to know it, lxml walks over all that is there.
+    numbers = map(str, count(1))
     for section in tree.sections:
         above = "/".join((tree.place.xpath, *section.path))
         for name, node in section.entries:
-            edit = etree.SubElement(root, "edit", id=_next(root), xpath=f"{above}/entry[@name='{name}']")
+            edit = etree.SubElement(root, "edit", id=next(numbers), xpath=f"{above}/entry[@name='{name}']")
             _fill(etree.SubElement(edit, "entry", name=name), node)
         for before, name in pairwise(_moved(section)):
             etree.SubElement(
-                root, "move", id=_next(root), xpath=f"{above}/entry[@name='{name}']", where="after", dst=before
+                root, "move", id=next(numbers), xpath=f"{above}/entry[@name='{name}']", where="after", dst=before
             )
     # One operation a line: spaces between elements would be a third of a request whose size has a limit.
     for operation in root:
@@ -80,15 +82,11 @@ def _quoted(xpath: str) -> str:
     return f'"{xpath}"' if " " in xpath else xpath
 
 
-def _next(root: etree._Element) -> str:  # pyright: ignore[reportPrivateUsage]  # lxml has no public name
-    return str(len(root) + 1)
-
-
 def _moved(section: Section) -> list[str]:
     return [name for name, _ in section.entries] if section.ordered else []
 
 
-def _fill(parent: etree._Element, node: Node) -> None:  # pyright: ignore[reportPrivateUsage]
+def _fill(parent: etree._Element, node: Node) -> None:  # pyright: ignore[reportPrivateUsage]  # no public name
     for key, value in node.items():
         element = etree.SubElement(parent, key)
         if isinstance(value, str):

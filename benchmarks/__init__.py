@@ -1,0 +1,1 @@
+"""The speed and scale figures, run by one command: `make bench`."""
