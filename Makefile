@@ -1,11 +1,7 @@
 # make demo    the case that policyc exists for, on this machine, with real proxies
 # make test    everything that a change must pass: format, lint, types, tests
-<<<<<<< HEAD
 # make docs    docs/rules and docs/targets.md anew, from the rules' own pages and the targets' own answers
-=======
-# make docs    docs/rules anew from the rules' own pages
 # make bench   the speed and scale figures of docs/benchmarks.md
->>>>>>> bench
 # All set up what they need first, once; a second run is quick.
 
 VENV   := .venv
