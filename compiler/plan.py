@@ -418,7 +418,7 @@ class Listener:
     protocols: tuple[str, ...]
     trusted_proxies: tuple[Network, ...]
     proxy_protocol: bool
-    """Connections to `binds` begin with a PROXY header; the peer is the address in it."""
+    """Connections to `binds` and `redirect_http` begin with a PROXY header; the peer is the address in it."""
     sites: tuple[Site, ...]
 
     @property

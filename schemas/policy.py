@@ -78,7 +78,7 @@ class Listener(Part):
     trusted_proxies: list[NetworkText] = []
     """Proxies in front whose X-Forwarded-For is believed. Default: none."""
     proxy_protocol: bool = False
-    """Every connection to `bind` begins with a PROXY header (version 1 or 2), which names the visitor."""
+    """Connections to `bind` and `redirect_http` begin with a PROXY header (version 1 or 2), which names the visitor."""
 
     @model_validator(mode="after")
     def _speaks_http1(self) -> Listener:
@@ -130,7 +130,7 @@ class BackendTls(Part):
     verify: Literal["full", "chain", "none"] = "full"
     """`full`: chain and name; `chain`: the CA, not the name; `none`: nothing. Anything but `full` is a finding."""
     certificate: OneOrMany[FilePath] | None = Field(None, examples=["certs/shop-internal.pem"])
-    """PEM file of the leaf that the backend presents, where known; two during a renewal."""
+    """PEM file of what the backend presents, where known: the leaf, then its chain; two files during a renewal."""
     pins: Some[Pin] | None = Field(None, examples=[["sha256:" + 8 * "01234567"]])
     """`sha256:` and the hex of the leaf's DER: only these leaves are accepted."""
     client_certificate: KeyPair | None = None
