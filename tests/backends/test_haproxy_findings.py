@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from policyc.compiler.backtracking import element_loops, elements, loops
 from policyc.compiler.loopback import pki
 from policyc.compiler.pipeline import examine, load
-from policyc.compiler.regex import element_expression, path_expression
 from policyc.compiler.target import installed_targets
 
 Policy = dict[str, Any]
@@ -130,38 +128,3 @@ def test_checks_without_a_name(folder: Path) -> None:
     assert found(folder, [], sites=apps, backends={"apps": checked}) == ["haproxy-check-without-name"]
     named = {**checked, "tls": {"ca": "internal", "server_name": "apps.example.com"}}
     assert found(folder, [], sites=apps, backends={"apps": named}) == []
-
-
-@pytest.mark.parametrize(
-    ("regex", "count"),
-    [
-        ("secret", 1),
-        ("a.*b", 2),
-        ("^a.*b$", 1),
-        ("a.*b.*c", 3),
-        ("^/[a-z]+/[0-9]+$", 0),
-        ("^/[a-z]+[0-9a-f]+x", 2),
-        ("[a-z]+[0-9]", 2),
-        ("x[0-9]+[.]", 1),
-        ("^/v[0-9]+/old|[.]php[^/]*$", 1),
-        ("x{3}y{0,900}[yz]*w", 3),
-    ],
-)
-def test_loops(regex: str, count: int) -> None:
-    assert loops(path_expression(regex, False)) == count
-
-
-@pytest.mark.parametrize(
-    ("regex", "count", "wanted"),
-    [
-        ("a", 1, ["(?:^|,)[^,]*a[^,]*(?:,|\\z)"]),
-        ("^a$", 0, ["(?:^|,)[ \\t]*a[ \\t]*(?:,|\\z)"]),
-        ("^a|b$", 1, ["(?:^|,)[ \\t]*a[^,]*(?:,|\\z)", "(?:^|,)[^,]*b[ \\t]*(?:,|\\z)"]),
-        ("(x|y)z", 1, ["(?:^|,)[^,]*(?:x|y)z[^,]*(?:,|\\z)"]),
-        ("a.*b.*c", 3, ["(?:^|,)[^,]*a[^,]*b[^,]*c[^,]*(?:,|\\z)"]),
-    ],
-)
-def test_elements(regex: str, count: int, wanted: list[str]) -> None:
-    expression = rf"(?:^|,)[ \t]*(?:{element_expression(regex)})[ \t]*(?:,|\z)"
-    assert elements(expression) == wanted
-    assert element_loops(expression) == count
