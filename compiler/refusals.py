@@ -47,7 +47,7 @@ REFUSED = declare(
 
 _WORDS = 200
 """So much is shown of the begin and of the end of what a parser says: some print the whole part around a fault."""
-_LINE = 160
+_LINE = 400
 _PLACES = 5
 _LINES = 8
 """A word that is on more lines than these tells nothing of any of them."""

@@ -13,12 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from ..schemas.policy import Policy
 
 _KEYS = "|".join(sorted(set(Policy.model_fields) - {"version", "name"}))
 _PATH = rf"(?:{_KEYS})(?:[.\[][^\s,\"<]*)?"
-_WRITTEN = re.compile(rf'(?:^\s*#|"|>)[^"<]*: ({_PATH}(?:, {_PATH})*)(?:,? and ([0-9]+) more)?(?=$|["<])')
+_PATHS = rf'({_PATH}(?:, {_PATH})*)(?:,? and ([0-9]+) more)?(?=$|["<])'
 _CLOSING = ("}", "]", ")", "</")
 
 
@@ -54,11 +55,18 @@ class Block:
 def written_at(lines: Sequence[str], index: int, source: str) -> list[Written]:
     """What a line itself carries. `source` is the policy's name: without a place behind it, it is the whole policy."""
     line = lines[index]
-    if ": " in line and (found := list(_WRITTEN.finditer(line))):
+    if ": " in line and (found := list(_written(source).finditer(line))):
         return [Written(index, tuple(one[1].split(", ")), int(one[2] or 0)) for one in found]
     comment = line.lstrip(" ")
     whole = comment == f"# {source}" or comment.startswith(f"# {source}: ") or f"policyc from {source}" in line
     return [Written(index, ("",))] if whole else []
+
+
+@cache
+def _written(source: str) -> re.Pattern[str]:
+    # Each format has its own way with the odd characters of a file's name.
+    name = "".join(one if one.isascii() and (one.isalnum() or one in "_- ") else ".{1,8}?" for one in source)
+    return re.compile(rf"""(?:^\s*# |"|>){name}: {_PATHS}""")
 
 
 def by_comments(lines: Sequence[str], source: str) -> list[tuple[Written, ...]]:
