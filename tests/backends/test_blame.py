@@ -218,8 +218,8 @@ def test_what_a_parser_refuses_is_told_at_the_policys_line(
     found = [one for one in json.loads(printed)["findings"] if one["rule"] == "refused-by-parser"]
     told = next(one for one in found if breakage.says in one["message"])
     assert told["target"] == breakage.target
-    line = Path("broken.yaml").read_text().splitlines()[told["primary"]["line"] - 1]
-    assert line == breakage.at
+    at: int = told["primary"]["line"]
+    assert Path("broken.yaml").read_text().splitlines()[at - 1] == breakage.at
     assert any(breakage.line in note for note in told["notes"])
     assert not any("in configuration" in one["message"] for one in found)  # a summary is no fault
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from .conftest import GOOD, Ran
 ROOT = Path(__file__).parents[2]
 Policyc = Callable[..., Ran]
 
-COMMENTS: list[str] = """\
+COMMENTS: Sequence[str] = """\
 # policy.yaml: written by policyc for a test
 global
 
@@ -43,7 +43,7 @@ plain
 """.splitlines()
 
 
-def said(lines: list[str], index: int) -> list[tuple[str, ...]]:
+def said(lines: Sequence[str], index: int) -> list[tuple[str, ...]]:
     """What the comments are that a line is about, the nearest first."""
     return [written.paths for written in by_comments(lines, "policy.yaml")[index]]
 
@@ -90,7 +90,7 @@ def test_what_a_policy_says_itself_is_no_place(line: str) -> None:
     assert written_at([line], 0, "policy.yaml") == []
 
 
-BLOCKS: list[str] = """\
+BLOCKS: Sequence[str] = """\
 {
  "listeners": [
   {
