@@ -6,10 +6,10 @@ Plan has them (`plan_names`). What names say is closer, and comes first.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import cast
 
 from .diagnostics import Path
 from .document import Document
@@ -229,14 +229,18 @@ def read_path(text: str, document: Document) -> Path:
             number, _, text = text[1:].partition("]")
             path.append(int(number) if number.isdigit() else number)
         else:
-            value: object = document.value(tuple(path))
-            keys = list(cast("dict[str, object]", value)) if isinstance(value, dict) else []
-            fitting = [key for key in keys if text == key or text.startswith((f"{key}.", f"{key}["))]
-            key = max(fitting, key=len) if fitting else text.partition(".")[0].partition("[")[0]
+            key = _key(text, document.value(tuple(path)))
             path.append(key)
             text = text[len(key) :]
         text = text.removeprefix(".")
     return tuple(path)
+
+
+def _key(text: str, value: object) -> str:
+    """The longest key of a mapping that a written path goes on with; the first of its words where none fits."""
+    ends = [match.start() for match in re.finditer(r"[.\[]|\Z", text)]
+    fitting = (text[:end] for end in reversed(ends) if isinstance(value, dict) and text[:end] in value)
+    return next(fitting, text[: ends[0]])
 
 
 def _narrowed(named: Sequence[Path], around: Sequence[Path]) -> Sequence[Path]:
@@ -247,6 +251,8 @@ def _narrowed(named: Sequence[Path], around: Sequence[Path]) -> Sequence[Path]:
 
 
 def _name(line: str) -> str | None:
-    """The name of the block that a line opens: the last text in quotes."""
+    """The name of the block that a line opens: the last text in quotes. A key of JSON says what it is: no name."""
+    if '": ' in line:
+        return None
     parts = line.split('"')
     return parts[-2] if len(parts) > 2 else None

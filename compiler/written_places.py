@@ -55,6 +55,8 @@ class Block:
 def written_at(lines: Sequence[str], index: int, source: str) -> list[Written]:
     """What a line itself carries. `source` is the policy's name: without a place behind it, it is the whole policy."""
     line = lines[index]
+    if _is_plain(source) and source not in line:
+        return []
     if ": " in line and (found := list(_written(source).finditer(line))):
         return [Written(index, tuple(one[1].split(", ")), int(one[2] or 0)) for one in found]
     comment = line.lstrip(" ")
@@ -63,9 +65,15 @@ def written_at(lines: Sequence[str], index: int, source: str) -> list[Written]:
 
 
 @cache
+def _is_plain(source: str) -> bool:
+    """Whether a policy's name is the same text in every format."""
+    return re.fullmatch(r"[A-Za-z0-9._ -]+", source) is not None
+
+
+@cache
 def _written(source: str) -> re.Pattern[str]:
     # Each format has its own way with the odd characters of a file's name.
-    name = "".join(one if one.isascii() and (one.isalnum() or one in "_- ") else ".{1,8}?" for one in source)
+    name = re.escape(source) if _is_plain(source) else re.sub(r"[^A-Za-z0-9_ -]", ".{1,8}?", source)
     return re.compile(rf"""(?:^\s*# |"|>){name}: {_PATHS}""")
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import yaml
 from policyc.compiler import pipeline
 from policyc.compiler.blame import Output
 from policyc.compiler.bundle import Bundle
@@ -75,7 +74,7 @@ def renamed(part: Any, at: Place = ()) -> Any:
 def test_a_line_without_a_place_is_in_the_output_of_other_policies(examples: Path, policy: str, target: str) -> None:
     other = examples / policy
     other = other.with_name(f"other-{other.name}")
-    other.write_text(yaml.safe_dump(renamed(document(policy)), sort_keys=False))
+    other.write_text(json.dumps(renamed(document(policy))))
     try:
         usual = {line for _, _, line in without_place(output(other, target))}
     finally:
@@ -248,7 +247,7 @@ def test_sites_that_share_rules_are_named(examples: Path) -> None:
         hosts = [f"shop{number}.apps.example.com"]
         content["sites"][f"shop{number}"] = {**shop, "hostnames": hosts, "public_certificate": "apps"}
     policy = examples / "two-sites" / "many.yaml"
-    policy.write_text(yaml.safe_dump(content))
+    policy.write_text(json.dumps(content))
     made = output(policy, "haproxy")
     policy.unlink()
     sharing = ("shop", *(f"shop{number}" for number in range(7)))
