@@ -265,3 +265,20 @@ def test_the_manifest_and_the_readme_lead_to_keys(examples: Path) -> None:
     for file in (MANIFEST, "README.txt"):
         number = next(number for number, line in enumerate(made.lines(file), 1) if "certs/shop.key" in line)
         assert ("public_certificates", "shop", "key") in made.blame(file, number).places
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("panos.xml", "<action>decrypt</action>"),
+        ("terraform/main.tf", 'action = "decrypt"'),
+        (
+            "panos.set",
+            'set device-group "dmz-firewalls" pre-rulebase decryption rules "pair_10-20-0-20-8443" action decrypt',
+        ),
+    ],
+)
+def test_a_line_of_the_firewalls_rule_leads_to_what_the_rule_is_about(examples: Path, file: str, line: str) -> None:
+    made = output(examples / "firewall/policy.yaml", "panos")
+    numbers = [n for n, text in enumerate(made.lines(file), 1) if " ".join(text.split()) == line]
+    assert made.blame(file, numbers[-1]).places == (("backends", "api"), ("sites", "api"))

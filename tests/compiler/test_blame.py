@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 from policyc.compiler.blame import read_path
 from policyc.compiler.document import Document
 from policyc.compiler.written_places import by_blocks, by_comments, written_at
 
-from .conftest import GOOD, Ran
+from .conftest import GOOD, Ran, schema_faults
 
-ROOT = Path(__file__).parents[2]
 Policyc = Callable[..., Ran]
 
 COMMENTS: Sequence[str] = """\
@@ -170,26 +167,18 @@ def test_lines_in_a_row_from_one_place_are_told_of_once(policyc: Policyc, built:
     assert ran.out.count("^^^^ certificate shop") == 1
 
 
-def faults(text: str, schema: str) -> list[str]:
-    """What a committed schema finds in an answer."""
-    content = json.loads((ROOT / "schemas" / schema).read_text())
-    Draft202012Validator.check_schema(content)
-    validator: Any = Draft202012Validator(content)
-    return [error.message for error in validator.iter_errors(json.loads(text))]
-
-
 def test_json_is_as_its_schema_says(policyc: Policyc, built: Path) -> None:
     ran = policyc("blame", "out/example/example.conf:1-2", "--format", "json")
-    assert faults(ran.out, "blame.schema.json") == []
+    assert schema_faults(ran.out, "blame") == []
     answer = json.loads(ran.out)
     whole, site = (line["places"] for line in answer["lines"])
     assert [place["part"] for place in whole] == ["policy"]
     assert (site[0]["part"], site[0]["name"], site[0]["line"]) == ("site", "shop", 17)
     assert site[0]["text"] == "    hostnames: [shop.example.com]"
     del answer["lines"][0]["places"][0]["exists"]
-    assert faults(json.dumps(answer), "blame.schema.json") == ["'exists' is a required property"]
+    assert schema_faults(json.dumps(answer), "blame") == ["'exists' is a required property"]
     nowhere = policyc("blame", "out/example/README.txt:1", "--format", "json")
-    assert (nowhere.status, faults(nowhere.out, "blame.schema.json")) == (1, [])
+    assert (nowhere.status, schema_faults(nowhere.out, "blame")) == (1, [])
 
 
 def test_a_line_of_every_policy(policyc: Policyc, built: Path) -> None:
