@@ -23,6 +23,8 @@ def words(line: str) -> Iterator[str]:
         bare = word.strip(".-+/@")
         if bare != word:
             yield bare
+        if "/" in bare:
+            yield from bare.split("/")
         name, _, port = bare.rpartition(":")
         if name and port.isdigit() and ":" not in name:
             yield name

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from policyc.compiler.blame import read_path
 from policyc.compiler.document import Document
+from policyc.compiler.plan_names import words
 from policyc.compiler.written_places import by_blocks, by_comments, written_at
 
 from .conftest import GOOD, Ran, schema_faults
@@ -127,6 +128,11 @@ BLOCKS: Sequence[str] = """\
 def test_a_value_is_about_the_block_around_it(line: str, paths: list[tuple[str, ...]]) -> None:
     block = by_blocks(BLOCKS, 2, "policy.yaml")[BLOCKS.index(line)]
     assert [one.written.paths for one in (block.outwards() if block else ()) if one.written] == paths
+
+
+def test_names_are_found_within_what_a_map_holds() -> None:
+    assert "no-leftovers-49" in words("/x48 no-leftovers-49/403")
+    assert "apps.example.com" in words(r'"~^[^.]+[.]apps[.]example[.]com\\z" "apps";')
 
 
 def test_a_written_path_is_read_back_with_dots_in_its_names() -> None:
