@@ -361,7 +361,7 @@ class _Resolver:
             certificates=tuple(certificates.values()),
             anchors=tuple(anchors.values()),
             backends=tuple(backends.values()),
-            upstreams=tuple(sorted(self.upstreams.values(), key=lambda one: one.id)),
+            upstreams=tuple(self.upstreams.values()),
             rule_lists=tuple(lists.values()),
             uses=tuple(self.uses),
         )
