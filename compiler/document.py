@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import yaml
 
+from . import progress
 from .diagnostics import Diagnostic, Location, Path, Span, declare, removal
 from .syntax_errors import explain
 
@@ -314,7 +315,7 @@ def read(policy: str, unsaved: Mapping[str, bytes] | None = None) -> tuple[Docum
         return document, findings, False
     if not names:
         findings.append(_unreadable(policy, "there is no *.yaml or *.yml file in this folder"))
-    for name in names:
+    for name in progress.counted("reading files", names):
         file = _read_file(name, findings, unsaved or {})
         if file:
             document.files.append(file)

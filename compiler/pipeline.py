@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from ..schemas.policy import Policy
 from ..schemas.target import TargetSettings
-from . import lint
+from . import lint, progress
 from .acceptance import UNUSED_ACCEPTANCE, Judged, judge
 from .bundle import Bundle
 from .diagnostics import Diagnostic, Rule, Severity
@@ -132,6 +132,7 @@ def compile_for(loaded: Loaded, target: Target[TargetSettings]) -> Bundle:
     """A target's files. Only for a policy that `examine` found without errors for this target."""
     if loaded.plan is None:
         raise ValueError("the policy has errors")
+    progress.stage(target.name)
     # A file's name may hold bytes that are no text: in comments these are question marks.
     source = os.path.basename(os.path.abspath(loaded.document.name)).encode(errors="replace").decode()
     return target.build(loaded.plan, settings_for(loaded, target), source)

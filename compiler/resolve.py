@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from ..schemas import policy as written
 from ..schemas.values import SocketAddress
+from . import progress
 from .certificates import BadCertificate, read_certificates, read_crl, read_public_half
 from .conditions import hostname, path_matchers
 from .diagnostics import Diagnostic, Location, Path, Severity, declare
@@ -337,7 +338,8 @@ class _Resolver:
     def plan(self) -> Plan:
         policy = self.policy
         certificates = _present(
-            (name, self._public_certificate(name, pair)) for name, pair in sorted(policy.public_certificates.items())
+            (name, self._public_certificate(name, pair))
+            for name, pair in progress.counted("certificates", sorted(policy.public_certificates.items()))
         )
         anchors = _present((name, self._anchors(name, ca)) for name, ca in sorted(policy.backend_cas.items()))
         backends = _present(
@@ -346,7 +348,7 @@ class _Resolver:
         lists = self._rule_lists()
         sites = _present(
             (name, self._site(name, site, certificates, anchors, backends, lists))
-            for name, site in sorted(policy.sites.items())
+            for name, site in progress.counted("sites", sorted(policy.sites.items()))
         )
         self._hostnames_once()
         self._sockets_once()
