@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -108,7 +108,7 @@ def start(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
     # Stopped between its start and our knowing it, nobody could end it.
     _starting = True
     try:
-        process = subprocess.Popen(command, **options)  # noqa: S603  # the caller's, without a shell
+        process = cast("subprocess.Popen[bytes]", subprocess.Popen(command, **options))  # noqa: S603  # the caller's, without a shell
         _registered[process] = partial(_end, process, options.get("start_new_session", False))
     finally:
         _starting = False

@@ -23,11 +23,11 @@ _START = time.monotonic()
 @contextmanager
 def shown(stream: TextIO | None = None) -> Generator[None]:
     """Shows progress on a terminal, and nowhere else; the line is gone at the end, whatever the end is."""
-    stream = stream or sys.stderr
-    if not wanted(stream):
+    shown_on = stream or sys.stderr
+    if not wanted(shown_on):
         yield
         return
-    line = Line(stream)
+    line = Line(shown_on)
     with progress.told_to(line):
         try:
             yield

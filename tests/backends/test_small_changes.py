@@ -157,7 +157,7 @@ CHANGES = (
     shared_rule_added,
 )
 
-GROWS = {
+GROWS: dict[tuple[str, Change], str] = {
     ("envoy", shared_rule): "each site has a list of its own",
     ("envoy", shared_rule_added): "each site has a list of its own",
     ("nginx", rules): "lists are numbered: the number of each shifts with another list's first use",

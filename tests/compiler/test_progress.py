@@ -31,7 +31,8 @@ main()
 def on_a_terminal(policy: Path, after: float, command: str, environment: Mapping[str, str]) -> tuple[int, str]:
     """A command's status and what it writes on stderr, which is a terminal; stdout is none."""
     master, slave = os.openpty()
-    values = {key: value for key, value in os.environ.items() if key not in ("CI", "TERM", "COLUMNS")} | environment
+    kept = {key: value for key, value in os.environ.items() if key not in ("CI", "TERM", "COLUMNS")}
+    values = {**kept, **environment}
     code = CODE.format(after=after, command=command.format(repr(str(policy))))
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=policy.parent, env=values, stdout=subprocess.DEVNULL, stderr=slave
