@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import build, check, diff, explain, init, lint, lsp, probe, rotate, schema, targets, test, trace
+from . import build, check, diff, explain, init, lint, lsp, probe, report, rotate, schema, targets, test, trace
 
 FINDINGS, USAGE, UNREADABLE, BUG, WOULD_CHANGE = 1, 2, 3, 4, 5
 
@@ -45,6 +45,7 @@ app.command("check", help=check.HELP)(check.command)
 app.command("test", help=test.HELP)(test.command)
 app.command("trace", help=trace.HELP)(trace.command)
 app.command("diff", help=diff.HELP)(diff.command)
+app.command("report", help=report.HELP)(report.command)
 app.command("probe", help=probe.HELP)(probe.command)
 app.command("rotate", help=rotate.HELP)(rotate.command)
 app.command("explain", help=explain.HELP)(explain.command)
