@@ -21,7 +21,8 @@ def command(
         str, typer.Option("--output", "-o", help="The HTML file to write; `-` for the standard output.", metavar="FILE")
     ] = "report.html",
     at: Annotated[
-        str | None, typer.Option(help="Judge certificates as of this date (YYYY-MM-DD). Default: today.", metavar="DATE")
+        str | None,
+        typer.Option(help="Judge certificates as of this date (YYYY-MM-DD). Default: today.", metavar="DATE"),
     ] = None,
 ) -> None:
     """Exit status: 0 written, 1 written and the policy has errors, 2 the file is not policyc's, 3 the policy cannot be
@@ -31,14 +32,14 @@ def command(
     from ..pipeline import examine, has_errors, load
     from ..reports import html, text
     from ..reports.html.file import NotOurs, write
-    from ..reports.html.page import page
+    from ..reports.html.page import named_targets, page
     from . import session
 
     # By the day and not by the second, so that the page is the same all day.
     moment = session.moment(at or f"{datetime.now(UTC):%Y-%m-%d}")
     targets, asked = session.chosen_targets(target or [])
     loaded = load(policy, targets)
-    chosen = asked or list(loaded.settings)
+    chosen = asked or named_targets(loaded, targets)
     judged = examine(loaded, targets, chosen, moment)
     if not loaded.readable:
         session.report(loaded.document, judged, Form.TEXT, chosen, readable=False)

@@ -54,6 +54,7 @@ class Sites:
     """The sites of a policy by the parts that they use, as written: also where a part could not be understood."""
 
     def __init__(self, policy: written.Policy) -> None:
+        self._decrypted = {name: site.decrypt for name, site in policy.sites.items()}
         self._users: dict[Path, dict[str, None]] = {}
         for name, site in policy.sites.items():
             for part in _parts(policy, name, site):
@@ -61,7 +62,10 @@ class Sites:
 
     def of(self, path: Path) -> list[str]:
         """The sites that a place concerns; none also for a place of the whole policy."""
-        return list(self._users.get(path[:2], ()))
+        found = self._users.get(path[:2], {})
+        if path[:1] == ("listeners",) and path[2:3] in (("tls",), ("protocols",)):
+            return [name for name in found if self._decrypted[name]]
+        return list(found)
 
     def concerned(self, found: Diagnostic | Use) -> list[str]:
         """The sites that a finding, or the use of a feature, is about."""

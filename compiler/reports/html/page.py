@@ -17,7 +17,7 @@ from ...plan import Site as PlannedSite
 from ...target import Target
 from .concern import Sites
 from .path import Picture, picture
-from .verdicts import Found, State, Verdict, verdicts
+from .verdicts import Found, State, Verdict, Verdicts, verdicts
 from .words import RuleWords, rule_words
 
 _SITES_NAMED = 8
@@ -55,7 +55,7 @@ class InTarget:
     version: str
     counts: Mapping[State, int]
     errors: int
-    """Errors that keep it from being built."""
+    """Errors that keep it from being built. One in the settings of any target does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,8 @@ class Page:
     lists: Sequence[InspectionList]
     findings: Sequence[Finding]
     """Those of several sites, or of none."""
+    compared: Sequence[str]
+    """The targets that `support` has answers of."""
     support: Sequence[SupportRow]
     counts: Mapping[str, int]
 
@@ -124,14 +126,14 @@ def page(
 ) -> Page:
     """The page for a policy, as far as it was understood."""
     document, policy = loaded.document, loaded.policy
-    settings = {name: settings_for(loaded, targets[name]) for name in chosen}
-    tables = {name: targets[name].support(settings[name]) for name in chosen}
+    settings = {name: settings_for(loaded, targets[name]) for name in _understood(loaded, chosen)}
+    tables = {name: targets[name].support(one) for name, one in settings.items()}
     names = list(policy.sites) if policy else []
     sites = Sites(policy) if policy else None
     found = _found(judged, sites)
     told = _Telling(document, judged, {name: targets[name].title for name in chosen}, names)
     uses = loaded.plan.uses if loaded.plan else ()
-    by_site = verdicts(sites, names, found, uses, tables) if sites else {}
+    by_site: Verdicts = verdicts(sites, names, chosen, found, uses, tables) if sites else {}
     entries = _sites(loaded, found, told, by_site)
     return Page(
         name=policy.name if policy else document.name,
@@ -142,22 +144,30 @@ def page(
             InTarget(
                 name,
                 targets[name].title,
-                settings[name].version,
-                {
-                    state: count
-                    for state in State
-                    if (count := sum(of[name].state is state for of in by_site.values()))
-                },
-                sum(one.state is State.CANNOT and one.target in (None, name) for one in found),
+                settings[name].version if name in settings else "",
+                {state: count for state in State if (count := sum(of[name].state is state for of in by_site.values()))},
+                sum(one.state is State.CANNOT and one.finding.target in (None, name) for one in found),
             )
             for name in chosen
         ],
         sites=entries,
         lists=list(_lists(loaded, sites).values()),
         findings=[told.full(one) for one in found if not _of_one(one)],
+        compared=[f"{targets[name].title} {one.version}" for name, one in settings.items()],
         support=_support(loaded, tables, settings),
         counts=_counted(one.kind for one in map(told.full, found)),
     )
+
+
+def named_targets(loaded: Loaded, targets: Mapping[str, Target[TargetSettings]]) -> list[str]:
+    """The installed targets that the policy names, also those whose settings were not understood."""
+    return [name for name in (loaded.policy.targets if loaded.policy else ()) if name in targets]
+
+
+def _understood(loaded: Loaded, chosen: Iterable[str]) -> list[str]:
+    """The targets of which it is known what they are asked for: without those with wrong settings."""
+    named = loaded.policy.targets if loaded.policy else {}
+    return [name for name in chosen if name in loaded.settings or name not in named]
 
 
 def _found(judged: Judged, sites: Sites | None) -> list[Found]:
@@ -221,9 +231,7 @@ class _Telling:
         )
 
 
-def _sites(
-    loaded: Loaded, found: Iterable[Found], told: _Telling, by_site: Mapping[str, Mapping[str, Verdict]]
-) -> list[SiteEntry]:
+def _sites(loaded: Loaded, found: Iterable[Found], told: _Telling, by_site: Verdicts) -> list[SiteEntry]:
     if loaded.policy is None:
         return []
     planned: dict[str, PlannedSite] = {site.name: site for site in loaded.plan.sites} if loaded.plan else {}
@@ -285,7 +293,9 @@ def _support(
         if feature not in used:
             continue
         span = loaded.document.span(used[feature][0])
-        answers = [(_sign(table[feature], settings[name].version), answer(table[feature])) for name, table in tables.items()]
+        answers = [
+            (_sign(table[feature], settings[name].version), answer(table[feature])) for name, table in tables.items()
+        ]
         rows.append(SupportRow(feature, f"{span.file}:{span.line}", len(used[feature]) - 1, answers))
     return rows
 

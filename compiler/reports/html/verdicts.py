@@ -94,12 +94,13 @@ Verdicts = Mapping[str, Mapping[str, Verdict]]
 def verdicts(
     sites: Sites,
     names: Sequence[str],
+    targets: Sequence[str],
     found: Iterable[Found],
     uses: Iterable[Use],
     tables: Mapping[str, Mapping[Feature, Support]],
 ) -> Verdicts:
-    """Verdicts on the sites of these names. `tables` has the support answers of each target."""
-    made = {name: {target: Verdict() for target in tables} for name in names}
+    """Verdicts of targets on the sites of these names. `tables` has their support answers, as far as they are known."""
+    made = {name: {target: Verdict() for target in targets} for name in names}
     emulating = {
         target: {feature for feature, support in table.items() if support.state == "emulated"}
         for target, table in tables.items()
