@@ -91,7 +91,7 @@ def test_founding_case_is_seen_at_a_glance(browser: Browser, weberlab: Path) -> 
         expect(page.locator(".bridge")).to_contain_text("the server presents another one than visitors are shown")
         lanes = page.locator(".lanes > li")
         titles = lanes.locator("> b").all_inner_texts()
-        assert titles == [TARGETS[name].title for name in ("envoy", "haproxy", "nginx", "panos")]
+        assert titles == [TARGETS[name].title for name in ("haproxy", "nginx", "envoy", "panos")]
         assert [lane.get_attribute("class") for lane in lanes.all()] == [*["emulated"] * 3, "cannot"]
         stops = lanes.nth(3)
         assert [mark.get_attribute("class") for mark in stops.locator("i").all()].index("cannot") == 1
