@@ -16,14 +16,14 @@ from policyc.compiler import plan
 from policyc.compiler.diagnostics import Path as Place
 from policyc.compiler.pipeline import examine, load
 from policyc.compiler.reports.html import file
-from policyc.compiler.reports.html.concern import Stage, stage
+from policyc.compiler.reports.html.concern import Sites, Stage, stage
 from policyc.compiler.reports.html.page import Page, named_targets, page
 from policyc.compiler.reports.html.path import picture
 from policyc.compiler.reports.html.verdicts import State
 from policyc.compiler.reports.html.words import Alternative, rule_words
 from policyc.compiler.target import installed_targets
 
-from .conftest import GOOD, Ran
+from .conftest import GOOD, Ran, self_signed
 
 Write = Callable[[str], Path]
 Run = Callable[..., Ran]
@@ -32,6 +32,13 @@ SECOND = """\
   second:
     hostnames: [second.example.com]
     public_certificate: shop
+    backend: app
+targets:
+"""
+THROUGH = """\
+  second:
+    hostnames: [second.example.com]
+    decrypt: false
     backend: app
 targets:
 """
@@ -101,13 +108,11 @@ def test_error_of_the_whole_policy_lets_no_site_be_built(page_of: Callable[..., 
 
 
 def test_finding_of_the_policy_alone_changes_no_verdict(page_of: Callable[..., Page]) -> None:
-    """A plaintext backend is the same on every target."""
-    tls = "    tls: {ca: pki, server_name: shop.internal, certificate: CERTS/inner.pem}"
-    made = page_of((tls, "    tls: {verify: none}"), ("backend_cas:\n  pki: {ca: CERTS/inner.pem}\n", ""))
-    (told,) = [one for one in made.sites[0].own if one.rule == "backend-not-verified"]
-    assert told.target == ""
-    found = [one.finding.rule for one in made.sites[0].verdicts["example"].of(State.OPEN)]
-    assert "backend-not-verified" not in found
+    """A rule that is there twice is so on every target."""
+    rule = GOOD[GOOD.index("    - when:") : GOOD.index("sites:\n")]
+    made = page_of((rule, rule + rule))
+    assert [(one.kind, one.target, one.rule) for one in made.sites[0].own] == [("warning", "", "unreachable-rule")]
+    assert states(made) == {"shop": State.WORKS}
 
 
 def test_finding_of_several_sites_is_told_once(page_of: Callable[..., Page]) -> None:
@@ -129,6 +134,14 @@ def test_site_that_is_not_understood_is_shown(page_of: Callable[..., Page]) -> N
     assert shop.hostnames == ["shop.example.com"]
     assert second.picture is not None
     assert states(made) == {"shop": State.CANNOT, "second": State.WORKS}
+
+
+def test_tls_of_a_listener_is_not_of_sites_that_are_passed_through(write_policy: Write) -> None:
+    policy = load(str(write_policy(GOOD.replace("targets:\n", THROUGH))), installed_targets()).policy
+    assert policy is not None
+    sites = Sites(policy)
+    assert sites.of(("listeners", "https")) == ["shop", "second"]
+    assert sites.of(("listeners", "https", "tls", "profile")) == ["shop"]
 
 
 PLACES: dict[Place, Stage] = {
@@ -306,6 +319,13 @@ def test_same_in_same_out(write_policy: Write, policyc: Run) -> None:
     dated = policyc("report", path, "-o", "-", "--at", "2027-01-02")
     assert "certificates judged as of 2027-01-02" in dated.out
     assert "judged as of" not in first.out
+
+
+def test_certificates_are_judged_by_the_day(write_policy: Write, policyc: Run, certificates: Path) -> None:
+    """What a finding says of the moment is the same all day."""
+    self_signed(certificates, "short", "shop.example.com", days=10)
+    text = GOOD.replace("CERTS/public", "CERTS/short")
+    assert re.search(r"as of \d{4}-\d\d-\d\d 23:59 UTC", policyc("report", write_policy(text), "-o", "-").out)
 
 
 def test_policy_with_errors_still_gives_a_page(write_policy: Write, policyc: Run, tmp_path: Path) -> None:
