@@ -15,6 +15,7 @@ import pytest
 from policyc.compiler import plan
 from policyc.compiler.diagnostics import Path as Place
 from policyc.compiler.pipeline import examine, load
+from policyc.compiler.reports import html
 from policyc.compiler.reports.html import file
 from policyc.compiler.reports.html.concern import Sites, Stage, stage
 from policyc.compiler.reports.html.page import Page, named_targets, page
@@ -133,6 +134,7 @@ def test_site_that_is_not_understood_is_shown(page_of: Callable[..., Page]) -> N
     assert shop.picture is None
     assert shop.hostnames == ["shop.example.com"]
     assert second.picture is not None
+    assert html.render(made).count("<span class=marks") == 1, "nothing is drawn of what is not known"
     assert states(made) == {"shop": State.CANNOT, "second": State.WORKS}
 
 

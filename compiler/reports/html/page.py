@@ -15,7 +15,7 @@ from ...pipeline import Loaded, settings_for
 from ...plan import RuleList
 from ...plan import Site as PlannedSite
 from ...target import Target
-from .concern import Sites
+from .concern import Sites, Stage
 from .path import Picture, picture
 from .verdicts import Found, State, Verdict, Verdicts, verdicts
 from .words import RuleWords, rule_words
@@ -243,6 +243,9 @@ def _sites(loaded: Loaded, found: Iterable[Found], told: _Telling, by_site: Verd
     entries: list[SiteEntry] = []
     for number, (name, written) in enumerate(loaded.policy.sites.items(), 1):
         site, mine = planned.get(name), of_site.get(name, [])
+        if site is None:
+            for verdict in by_site[name].values():
+                verdict.add(State.CANNOT, Stage.EDGE)  # whatever kept it from being understood
         at = [one for one in loaded.plan.listeners if site in one.sites] if loaded.plan else []
         entries.append(
             SiteEntry(
