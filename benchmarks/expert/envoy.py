@@ -26,7 +26,7 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   local said = headers:get(":authority") or ""
   local bare = string.gsub(said, ":%d+$", "")
-  if not string.match(said, "^[A-Za-z0-9._-]*[A-Za-z0-9]$") and not string.match(said, "^[A-Za-z0-9._-]*[A-Za-z0-9]:%d+$") then
+  if string.sub(said, -1) == ":" or not string.match(bare, "^[A-Za-z0-9._-]*[A-Za-z0-9]$") then
     handle:respond({[":status"] = "400"}, "400\\n")
   elseif string.lower(bare) ~= handle:streamInfo():requestedServerName() then
     handle:respond({[":status"] = "421"}, "421\\n")
@@ -47,7 +47,9 @@ def write(job: Job, folder: Path, port: int) -> None:
     listener = {
         "name": "public",
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
-        "listener_filters": [_named("envoy.filters.listener.tls_inspector", "extensions.filters.listener.tls_inspector.v3.TlsInspector")],
+        "listener_filters": [
+            _named("envoy.filters.listener.tls_inspector", "extensions.filters.listener.tls_inspector.v3.TlsInspector")
+        ],
         "listener_filters_timeout": "10s",
         "filter_chains": chains,
     }
@@ -58,7 +60,17 @@ def write(job: Job, folder: Path, port: int) -> None:
             "secrets": [{"name": "internal", "validation_context": {"trusted_ca": {"filename": str(job.ca)}}}],
         },
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
-        "layered_runtime": {"layers": [{"name": "static", "static_layer": {"re2.max_program_size.error_level": 10000, "re2.max_program_size.warn_level": 10000}}]},
+        "layered_runtime": {
+            "layers": [
+                {
+                    "name": "static",
+                    "static_layer": {
+                        "re2.max_program_size.error_level": 10000,
+                        "re2.max_program_size.warn_level": 10000,
+                    },
+                }
+            ]
+        },
     }
     (folder / "envoy.json").write_text(json.dumps(bootstrap))
 
@@ -92,8 +104,12 @@ def _chain(job: Job, sites: Sequence[Site]) -> Mapping[str, Any]:
 
 
 def _manager(job: Job, sites: Sequence[Site]) -> Mapping[str, Any]:
-    early = [
-        {"remove_on_match": {"key_matcher": {"safe_regex": {"google_re2": {}, "regex": "[^:].*[^a-z0-9-].*|[^a-z0-9:-].*"}}}},
+    early: list[Mapping[str, Any]] = [
+        {
+            "remove_on_match": {
+                "key_matcher": {"safe_regex": {"google_re2": {}, "regex": "[^:].*[^a-z0-9-].*|[^a-z0-9:-].*"}}
+            }
+        },
         _set("edge_pair", "%REQUESTED_SERVER_NAME% %REQ(:AUTHORITY)% %REQ(UPGRADE)%"),
         *([_set("edge_source", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%")] if job.usual else []),
     ]
@@ -140,10 +156,16 @@ def _manager(job: Job, sites: Sequence[Site]) -> Mapping[str, Any]:
             _named(
                 "odd",
                 "extensions.common.matching.v3.ExtensionWithMatcher",
-                extension_config=_named("envoy.filters.http.lua", "extensions.filters.http.lua.v3.Lua", default_source_code={"inline_string": _ODD}),
+                extension_config=_named(
+                    "envoy.filters.http.lua",
+                    "extensions.filters.http.lua.v3.Lua",
+                    default_source_code={"inline_string": _ODD},
+                ),
                 xds_matcher={"matcher_tree": {"input": _header("edge_pair"), "exact_match_map": {"map": plain}}},
             ),
-            _named("envoy.filters.http.router", "extensions.filters.http.router.v3.Router", suppress_envoy_headers=True),
+            _named(
+                "envoy.filters.http.router", "extensions.filters.http.router.v3.Router", suppress_envoy_headers=True
+            ),
         ],
         route_config={
             "virtual_hosts": [{"name": "all", "domains": ["*"], "matcher": _form(job)}],
@@ -160,7 +182,13 @@ def _manager(job: Job, sites: Sequence[Site]) -> Mapping[str, Any]:
                 *(["edge_source"] if job.usual else []),
             ],
         },
-        access_log=[_named("envoy.access_loggers.stdout", "extensions.access_loggers.stream.v3.StdoutAccessLog", log_format={"json_format": _LOG})],
+        access_log=[
+            _named(
+                "envoy.access_loggers.stdout",
+                "extensions.access_loggers.stream.v3.StdoutAccessLog",
+                log_format={"json_format": _LOG},
+            )
+        ],
     )
 
 
@@ -190,18 +218,31 @@ def _form(job: Job) -> Mapping[str, Any]:
 
 
 def _rules(job: Job) -> Mapping[str, Any]:
-    on = _route("forward", route={"cluster_header": ":authority", "timeout": "0s", "idle_timeout": "60s"})
+    on: Mapping[str, Any] = _route("forward", route={"cluster_header": ":authority", "timeout": "0s", "idle_timeout": "60s"})
     if job.rules:
         # A prefix ends at a slash, at the query or with the path.
         answers = [(prefix, _answer(rule.name, 403)) for rule in job.rules for prefix in rule.prefixes]
         below = {prefix + end: answer for prefix, answer in answers for end in "/?"}
-        exact = {"matcher_tree": {"input": _header(":path"), "exact_match_map": {"map": dict(answers)}}, "on_no_match": on}
-        on = {"matcher": {"matcher_tree": {"input": _header(":path"), "prefix_match_map": {"map": below}}, "on_no_match": {"matcher": exact}}}
+        exact = {
+            "matcher_tree": {"input": _header(":path"), "exact_match_map": {"map": dict(answers)}},
+            "on_no_match": on,
+        }
+        on = {
+            "matcher": {
+                "matcher_tree": {"input": _header(":path"), "prefix_match_map": {"map": below}},
+                "on_no_match": {"matcher": exact},
+            }
+        }
     if job.usual:
         inside = {
             "single_predicate": {
                 "input": _header("edge_source"),
-                "custom_match": _named("envoy.matching.matchers.ip", "extensions.matching.input_matchers.ip.v3.Ip", cidr_ranges=[{"address_prefix": "10.0.0.0", "prefix_len": 8}], stat_prefix="inside"),
+                "custom_match": _named(
+                    "envoy.matching.matchers.ip",
+                    "extensions.matching.input_matchers.ip.v3.Ip",
+                    cidr_ranges=[{"address_prefix": "10.0.0.0", "prefix_len": 8}],
+                    stat_prefix="inside",
+                ),
             }
         }
         admin = [_matches(":path", "/(?:admin|manage)(?:[/?].*)?"), {"not_matcher": inside}]
@@ -257,7 +298,12 @@ def _header(name: str) -> Mapping[str, Any]:
 
 
 def _matches(header: str, regex: str) -> Mapping[str, Any]:
-    return {"single_predicate": {"input": _header(header), "value_match": {"safe_regex": {"google_re2": {}, "regex": regex}}}}
+    return {
+        "single_predicate": {
+            "input": _header(header),
+            "value_match": {"safe_regex": {"google_re2": {}, "regex": regex}},
+        }
+    }
 
 
 def _route(name: str, **what: object) -> Mapping[str, Any]:

@@ -91,7 +91,13 @@ def write(job: Job, folder: Path, port: int) -> None:
     """Files for the job into a folder."""
     rules = (_USUAL if job.usual else "") + (_LISTED if job.rules else "")
     config = _CONFIG.format(
-        ca=job.ca, port=port, ciphers=CIPHERS, log=_LOG, methods=METHODS.replace("|", " "), target=PCRE_TARGET, rules=rules
+        ca=job.ca,
+        port=port,
+        ciphers=CIPHERS,
+        log=_LOG,
+        methods=METHODS.replace("|", " "),
+        target=PCRE_TARGET,
+        rules=rules,
     )
     text = config + "".join(_backend(job, one) for one in job.sites)
     (folder / "haproxy.cfg").write_text(text)
@@ -106,6 +112,5 @@ def write(job: Job, folder: Path, port: int) -> None:
 def _backend(job: Job, one: Site) -> str:
     name = one.server_name
     return (
-        f"\nbackend {one.host}\n"
-        f"    server {one.name} {job.origin} sni str({name}) check-sni {name} verifyhost {name}\n"
+        f"\nbackend {one.host}\n    server {one.name} {job.origin} sni str({name}) check-sni {name} verifyhost {name}\n"
     )

@@ -47,7 +47,16 @@ def _cases(edge: Edge, site: Site) -> list[_Case]:
         request("/", "a..b."),
         request("/", host + ":"),
     ]
-    usual = ("/", "/x/", "/.well-known/x", "/...", "/x/a.b..c/~d", "/x%20y?q=%2F//../;", "/%C3%A4/%E2%82%ac", "/a%7Cb|c")
+    usual = (
+        "/",
+        "/x/",
+        "/.well-known/x",
+        "/...",
+        "/x/a.b..c/~d",
+        "/x%20y?q=%2F//../;",
+        "/%C3%A4/%E2%82%ac",
+        "/a%7Cb|c",
+    )
     passes += [request(path, host) for path in (*usual[:4], *usual[5:])] + [request("/x/a.b..c/d", host)]
     passes += [request("/", host.upper()), request("/", f"{host}:443"), request("/x", host, "POST", body=b"abc")]
     return [
@@ -69,7 +78,7 @@ def check(edge: Edge) -> None:
         status = _ask(edge, site, case.raw)
         if status != case.status:
             asked = case.raw.split(b"\r\n\r\n")[0].decode("latin-1")
-            raise Disagrees(f"{edge.folder.name} {edge.target}: {status} and not {case.status} for\n{asked}")
+            raise Disagrees(f"{edge}: {status} and not {case.status} for\n{asked}")
 
 
 def check_untrusted(edge: Edge) -> None:
@@ -77,20 +86,22 @@ def check_untrusted(edge: Edge) -> None:
     site = edge.job.measured[0]
     answer = _visit(edge, site, request("/", site.host))
     if answer.status not in (502, 503):
-        raise Disagrees(f"{edge.folder.name} {edge.target}: {answer.status} from a backend that nobody vouches for")
+        raise Disagrees(f"{edge}: {answer.status} from a backend that nobody vouches for")
 
 
 def _handshakes(edge: Edge, site: Site) -> None:
     with Visitor(edge.door(site)) as visitor:
-        if visitor.certificate != ssl.PEM_cert_to_DER_cert(site.certificate.read_text().partition("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----"):
-            raise Disagrees(f"{edge.folder.name} {edge.target}: {site.host} has another site's certificate")
+        if visitor.certificate != ssl.PEM_cert_to_DER_cert(
+            site.certificate.read_text().partition("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----"
+        ):
+            raise Disagrees(f"{edge}: {site.host} has another site's certificate")
     try:
         edge.door(site, "unknown.example.com").connect().close()
     except ssl.SSLCertVerificationError as error:
-        raise Disagrees(f"{edge.folder.name} {edge.target}: a certificate for an unknown SNI") from error
+        raise Disagrees(f"{edge}: a certificate for an unknown SNI") from error
     except (Refused, OSError):
         return
-    raise Disagrees(f"{edge.folder.name} {edge.target}: an unknown SNI is served")
+    raise Disagrees(f"{edge}: an unknown SNI is served")
 
 
 def _told(edge: Edge, site: Site) -> None:
@@ -100,8 +111,8 @@ def _told(edge: Edge, site: Site) -> None:
         *("X-Forwarded-Client-Cert: x", "Forwarded: for=1", "X_Test: 1"),
     )
     answer = _visit(edge, site, request("/admins?a=%20", f"{site.host.upper()}:443", "GET", *lies))
-    told = dict(line.partition(": ")[::2] for line in answer.body.decode().splitlines())
-    found = {what: value for what, value in told.items() if value}
+    told = (line.partition(": ") for line in answer.body.decode().splitlines())
+    found = {what: value for what, _, value in told if value}
     wanted = {
         "sni": site.server_name,
         "target": "/admins?a=%20",
@@ -111,7 +122,7 @@ def _told(edge: Edge, site: Site) -> None:
         "forwarded host": site.host,
     }
     if found != wanted:
-        raise Disagrees(f"{edge.folder.name} {edge.target}: the backend is told {found}")
+        raise Disagrees(f"{edge}: the backend is told {found}")
 
 
 def _visit(edge: Edge, site: Site, raw: bytes) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ _TIMEOUT = 180
 
 
 @contextmanager
-def on_core(number: int) -> Iterator[None]:
+def on_core(number: int) -> Generator[None]:
     """Processes that are started in this context run on this core alone, where the machine has it."""
     before = os.sched_getaffinity(0)
     if number < (os.cpu_count() or 1):
@@ -59,6 +59,9 @@ class Edge:
         self.job = job
         self.proxy = Proxy(target, self.folder, [("127.0.0.1", port)])
         self.starts: list[Cost] = []
+
+    def __str__(self) -> str:
+        return f"{self.target}, {self.folder.parent.name}"
 
     def door(self, site: Site, sni: str | None = None) -> Door:
         """The way in, for a site's visitors; with another SNI to see whether it is refused."""

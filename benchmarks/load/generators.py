@@ -56,7 +56,13 @@ def requests(edge: Edge, count: int, protocol: str = "http/1.1") -> Load:
             flags = ["--h1"] if protocol == "http/1.1" else ["-m4"]
             commands.append(
                 [
-                    *(find_program("h2load"), f"-n{each}", f"-c{clients}", "-t1", f"--connect-to=127.0.0.1:{edge.port}"),
+                    *(
+                        find_program("h2load"),
+                        f"-n{each}",
+                        f"-c{clients}",
+                        "-t1",
+                        f"--connect-to=127.0.0.1:{edge.port}",
+                    ),
                     *(f"--input-file={listed}", f"--log-file={folder}/{site.name}.log", *flags),
                 ]
             )
@@ -64,7 +70,9 @@ def requests(edge: Edge, count: int, protocol: str = "http/1.1") -> Load:
         outputs = _together(commands)
         wall = time.monotonic() - begun[1]
         cpu = edge.used().cpu - begun[0]
-        lines = [line.split("\t") for site in sites for line in (Path(folder) / f"{site.name}.log").read_text().splitlines()]
+        lines = [
+            line.split("\t") for site in sites for line in (Path(folder) / f"{site.name}.log").read_text().splitlines()
+        ]
     done = len(lines)
     if done != each * len(sites) or any(status not in ("200", "403", "404") for _, status, _ in lines):
         raise Failed(f"{edge.target}: {done} of {each * len(sites)} requests\n{outputs[0][-1500:]}")
@@ -73,7 +81,7 @@ def requests(edge: Edge, count: int, protocol: str = "http/1.1") -> Load:
 
 
 def handshakes(edge: Edge) -> Load:
-    """New connections, one after the other on a few streams, each with one request that a rule refuses. Raises Failed."""
+    """A second of new connections, each with one request that a rule refuses. Raises Failed."""
     sites = edge.job.measured
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_SCRIPT)

@@ -12,7 +12,7 @@ from policyc.compiler.loopback.pki import authority, leaf, write
 
 from ..policies import certificates, site
 
-_WORDS = ("api", "app", "assets", "cart", "docs", "files", "help", "img", "items", "login", "news", "search", "shop", "v1")
+_WORDS = ("api", "app", "assets", "cart", "docs", "files", "help", "img", "items", "login", "news", "shop", "v1")
 _REQUESTS = 2000
 _HITS = 0.1
 
@@ -66,7 +66,7 @@ class Job:
 
     def targets(self) -> list[str]:
         """Request targets with random tails, a tenth of them refused by a rule."""
-        chance = random.Random(6)  # noqa: S311  # the same ones in every run
+        chance = random.Random(6)  # the same ones in every run
         prefixes = [prefix for rule in self.rules for prefix in rule.prefixes] or ["/admin", "/manage"]
         return [
             chance.choice(prefixes) + f"/{chance.getrandbits(40):x}"
@@ -124,7 +124,7 @@ def origin_certificates(folder: Path) -> tuple[Path, tuple[Path, Path], tuple[Pa
 
 def _prefixes(count: int) -> tuple[str, ...]:
     """Like a list of paths that scanners ask for: of one to three segments, none below another."""
-    chance = random.Random(count)  # noqa: S311  # the same ones in every run
+    chance = random.Random(count)  # the same ones in every run
     above = ["".join(f"/{chance.choice(_WORDS)}" for _ in range(chance.randrange(3))) for _ in range(count)]
     return tuple(f"{folder}/old-{number:05x}" for number, folder in enumerate(above))
 
@@ -172,7 +172,5 @@ def _rules(job: Job) -> Sequence[object]:
             "deny": 404,
         },
     ]
-    listed = [
-        {"name": rule.name, "when": {"path": {"prefix": list(rule.prefixes)}}, "deny": 403} for rule in job.rules
-    ]
+    listed = [{"name": rule.name, "when": {"path": {"prefix": list(rule.prefixes)}}, "deny": 403} for rule in job.rules]
     return [*(usual if job.usual else []), *listed]

@@ -7,7 +7,7 @@ import pwd
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socket import create_connection
@@ -60,13 +60,15 @@ TOLD = {
 
 
 @contextmanager
-def origin(port: int, certificate: tuple[Path, Path]) -> Iterator[None]:
+def origin(port: int, certificate: tuple[Path, Path]) -> Generator[None]:
     """An HTTPS server on a port of loopback, while the context lasts."""
     told = "\\n".join(f"{what}: ${variable}" for what, variable in TOLD.items())
     user = pwd.getpwuid(os.geteuid()).pw_name
     with tempfile.TemporaryDirectory(prefix="policyc-origin-") as folder:
         config = Path(folder) / "origin.conf"
-        config.write_text(_CONFIG.format(port=port, certificate=certificate[0], key=certificate[1], told=told, user=user))
+        config.write_text(
+            _CONFIG.format(port=port, certificate=certificate[0], key=certificate[1], told=told, user=user)
+        )
         process = subprocess.Popen([find_program("nginx"), "-p", f"{folder}/", "-c", str(config)])
         try:
             _wait(process, port)

@@ -18,12 +18,12 @@ Before anything is measured both must give the same answers to some eighty reque
 backend (`benchmarks/load/agreement.py`).
 
 **Method.** Proxies run on one core, generators and the origin on the other; both sides run at once and are loaded in
-turn, in short rounds. A ratio is generated : expert, the median of the rounds' ratios. **CPU is the figure to read**, as
-the kernel counted it for all of a proxy's processes and threads: requests a second and p99 move with the neighbours.
+turn, in short rounds. A ratio is generated : expert, the median of the rounds' ratios. **CPU is the figure to read**,
+as the kernel counted it for all of a proxy's processes and threads: requests a second and p99 move with the neighbours.
 Requests are GETs with random paths over {connections} kept connections (h2load), to four sites from all over the list,
-a tenth of them refused by a rule; the backend is an nginx on loopback with TLS. A handshake is a new connection, in full
-and never resumed, with one request that a rule refuses (wrk). Memory is the proportional share (PSS) of all processes.
-*Check* is the proxy's own test of the configuration, *start* is until the first handshake is served.
+a tenth of them refused by a rule; the backend is an nginx on loopback with TLS. A handshake is a new connection, in
+full and never resumed, with one request that a rule refuses (wrk). Memory is the proportional share (PSS) of all
+processes. *Check* is the proxy's own test of the configuration, *start* is until the first handshake is served.
 
 **The budget**: CPU of requests and handshakes at most 1.02, and no more CPU to load and no more memory, which is 1.00
 within what the noise of a run allows. What is over 1.05 is **bold**.
