@@ -218,7 +218,9 @@ def _form(job: Job) -> Mapping[str, Any]:
 
 
 def _rules(job: Job) -> Mapping[str, Any]:
-    on: Mapping[str, Any] = _route("forward", route={"cluster_header": ":authority", "timeout": "0s", "idle_timeout": "60s"})
+    on: Mapping[str, Any] = _route(
+        "forward", route={"cluster_header": ":authority", "timeout": "0s", "idle_timeout": "60s"}
+    )
     if job.rules:
         # A prefix ends at a slash, at the query or with the path.
         answers = [(prefix, _answer(rule.name, 403)) for rule in job.rules for prefix in rule.prefixes]
