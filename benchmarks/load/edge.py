@@ -23,7 +23,7 @@ _CHECKS = {
     "nginx": ("-t", "-p", "{folder}/", "-c", "{folder}/nginx.conf"),
     "envoy": ("--mode", "validate", "-c", "envoy.json"),
 }
-_TIMEOUT = 180
+_TIMEOUT = 600
 
 
 @contextmanager
