@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 
 from policyc.compiler.loopback.ports import free_port
-from policyc.compiler.loopback.proxy import program, version
+from policyc.compiler.loopback.proxy import Missing, program, version
+from policyc.compiler.native_check import ProgramMissing, find_program
 
 from .comparing import Compared, Effort, Origin, Side, compare
 from .generators import CONNECTIONS
@@ -54,6 +55,23 @@ def _measure(job: Job, targets: list[str], backend: Origin, rounds: int) -> list
         return found
 
 
+def _present(targets: list[str]) -> list[str]:
+    """The proxies that are installed; without the generators, or with no proxy, it ends here."""
+    found: list[str] = []
+    for target in targets:
+        try:
+            program(target)
+            found.append(target)
+        except Missing as missing:
+            print(f"{missing}: left out", file=sys.stderr)
+    try:
+        for name in ("h2load", "wrk", "nginx"):
+            find_program(name)
+    except ProgramMissing as missing:
+        sys.exit(f"{missing}: it makes the load, or is the backend")
+    return found or sys.exit("no proxy to measure")
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="benchmarks.load", description=(__doc__ or "").partition("\n")[0])
@@ -63,7 +81,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8, help="of load on each side")
     parser.add_argument("--output", type=Path, default=Path("docs/load.md"))
     chosen = parser.parse_args()
-    targets = chosen.proxy.split(",")
+    asked: list[str] = chosen.proxy.split(",")
+    if unknown := set(asked) - set(_PROXIES):
+        parser.error(f"no proxy {', '.join(sorted(unknown))}: {', '.join(_PROXIES)}")
+    targets = _present(asked)
     if (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(0, {1})  # generators and the origin inherit it; the first core is the proxies'
     _CACHE.mkdir(exist_ok=True)

@@ -35,7 +35,10 @@ _TAIL = """\
   saves most of a handshake's CPU for visitors who come back.
 - Bodies of any size, slow visitors, WebSockets, client certificates, rate limits, health checks, redirects.
 - Reloads, and connections to backends: those are kept, and their handshakes are not part of a request's CPU.
-- More than one worker: every proxy has one core. nginx starts as many workers as the machine has cores on it.
+- The experts' log lines hold the same fields, but not what policyc's promise beside: nginx's may hold bytes that are no
+  UTF-8 where a refused request did.
+- More than one worker: every proxy has one core. nginx starts as many workers on it as the machine
+  has cores.
 """
 
 
