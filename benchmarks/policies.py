@@ -95,13 +95,15 @@ def certificates(folder: Path, sites: int) -> None:
     """The certificates of the first so many sites, where they are not there or not for long."""
     here = folder / "certs"
     last = here / f"{site(sites - 1)}-internal.pem"
-    if last.exists() and _end(last) > datetime.now(UTC) + _SPARE:
+    if (here / "public.pem").exists() and last.exists() and _end(last) > datetime.now(UTC) + _SPARE:
         return
-    visible = authority("Benchmark Public CA", authority("Benchmark Public Root"))
+    root = authority("Benchmark Public Root")
+    visible = authority("Benchmark Public CA", root)
     internal = authority("Benchmark Internal CA")
-    # The CAs are not kept: all certificates come from one run, or the chains would not fit.
+    # The CAs' keys are not kept: all certificates come from one run, or the chains would not fit.
     here.mkdir(parents=True, exist_ok=True)
     (here / "internal.pem").write_bytes(internal.pem)
+    (here / "public.pem").write_bytes(root.pem)
     for number in range(sites):
         name = site(number)
         write(here, name, leaf([f"{name}.example.com"], visible, days=180))
