@@ -15,6 +15,10 @@ from .json_text import Line, written
 from .messages import TLS_VERSIONS, Json, address, extension, metadata, milliseconds, regex
 from .model import Chain, Configuration, Pass, Plain, Terminate, Tls
 
+_MANY = 100
+"""Clusters from which on lines go no deeper than to the parts of a connection manager: the file is half as long."""
+_PARTS = 10
+
 _CURVES = {"prime256v1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 
 _REGEX_BOUND: Json = {
@@ -43,7 +47,7 @@ def render(configuration: Configuration) -> Bundle:
         },
         "layered_runtime": {"layers": [{"name": "policyc", "static_layer": _REGEX_BOUND}]},
     }
-    text = written(document) + "\n"
+    text = (written(document, depth=_PARTS) if len(configuration.clusters) > _MANY else written(document)) + "\n"
     return Bundle(
         files={"envoy.json": text.encode(), **dict(configuration.files)},
         keys=configuration.keys,
