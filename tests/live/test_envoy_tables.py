@@ -101,7 +101,7 @@ def test_what_decides(edge: Edge, plan: Plan, host: str) -> None:
             host=host,
             headers=source.choice([(), (), (("X-Key", "1"),)]),
         )
-        for _ in range(400)
+        for _ in range(150)
     ]
     wrong: list[object] = []
     rules: list[str] = []
@@ -122,7 +122,7 @@ def test_what_decides(edge: Edge, plan: Plan, host: str) -> None:
         if got != expected:
             wrong.append((ask, got, expected, rule))
     assert wrong == [], "\n".join(map(str, wrong[:8]))
-    assert len(set(rules)) > 30
+    assert len(set(rules)) > 20
     end = time.monotonic() + 5
     while edge.proxy.log[start:].count("{") < len(asks) and time.monotonic() < end:
         time.sleep(0.05)
