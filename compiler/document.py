@@ -287,6 +287,11 @@ class Document:
         return os.path.normpath(os.path.join(self.origin(path)[0].directory, written))
 
     @property
+    def short_name(self) -> str:
+        """The policy's name without its folder, as outputs have it. Bytes of it that are no text are question marks."""
+        return self.name.rstrip("/").rpartition("/")[2].encode(errors="replace").decode()
+
+    @property
     def digest(self) -> str:
         """SHA-256 over the files' digests, in order, hex."""
         return hashlib.sha256("".join(file.digest for file in self.files).encode()).hexdigest()

@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from .bundle import Bundle
 from .certificates import BadCertificate, read_clear_key
+from .document import Document
 from .folder_exchange import InUse, exchange, locked, restored, settle
 
 MANIFEST = "manifest.json"
@@ -27,6 +28,26 @@ MANIFEST_VERSION = 1
 
 class CannotWrite(Exception):
     """The output cannot be written. The message is for the user."""
+
+
+class NotWrittenByUs(Exception):
+    """A file that is no part of an output. The message is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An output as its manifest tells of it."""
+
+    folder: str
+    target: str
+    policy: str | None
+    """The policy's name without its folder; None in outputs of a policyc that did not write it down."""
+    digest: str
+    """`Document.digest` of the policy that it was built from."""
+    files: Mapping[str, str]
+    """The path of every file, with the SHA-256 of what was written."""
+    keys: Mapping[str, str]
+    """The paths of private keys, with what the policy calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +59,7 @@ class Output:
     """Keys that the operator must put there."""
 
 
-def assemble(bundle: Bundle, target: str, version: str, digest: str, copy_keys: bool) -> Output:
+def assemble(bundle: Bundle, policy: Document, target: str, version: str, copy_keys: bool) -> Output:
     """The bundle with its manifest and README, and with the private keys in clear where asked for.
 
     Raises CannotWrite where a key to copy cannot be read.
@@ -53,7 +74,8 @@ def assemble(bundle: Bundle, target: str, version: str, digest: str, copy_keys: 
     files["README.txt"] = (_readme(bundle, target, version, copy_keys).encode(), 0o644)
     manifest = {
         "manifest_version": MANIFEST_VERSION,
-        "policy_sha256": digest,
+        "policy": policy.short_name,
+        "policy_sha256": policy.digest,
         "target": target,
         "target_version": version,
         "files": {
@@ -96,6 +118,37 @@ def changes(folder: str, output: Output) -> list[str]:
             lines.append(f"+ {path}")
     lines += [f"- {path}" for path in sorted(before - set(output.files))]
     return lines
+
+
+def built_with(path: str) -> tuple[Built, str]:
+    """The output that a file is of, and the file's path in it. Raises NotWrittenByUs."""
+    full = os.path.abspath(path)
+    folder = os.path.dirname(full)
+    while not os.path.isfile(os.path.join(folder, MANIFEST)):
+        above = os.path.dirname(folder)
+        if above == folder:
+            raise NotWrittenByUs(f"{path} is in no folder that policyc wrote: there is no {MANIFEST} above it")
+        folder = above
+    try:
+        with open(os.path.join(folder, MANIFEST), "rb") as stream:
+            manifest: Any = json.load(stream)
+        files = cast("dict[str, dict[str, str]]", manifest["files"])
+        built = Built(
+            folder,
+            str(manifest["target"]),
+            manifest.get("policy"),
+            str(manifest["policy_sha256"]),
+            {file: str(said["sha256"]) for file, said in files.items()},
+            {str(key["path"]): str(key["policy_names"]) for key in manifest["keys"]},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise NotWrittenByUs(f"{os.path.join(folder, MANIFEST)} is not one that policyc wrote") from None
+    name = os.path.relpath(full, folder).replace(os.sep, "/")
+    if name in built.keys:
+        raise NotWrittenByUs(f"{path} is a private key: policyc does not look into it")
+    if name != MANIFEST and name not in built.files:
+        raise NotWrittenByUs(f"{path} is not one of the files that policyc wrote to {folder}")
+    return built, name
 
 
 def _owned(folder: str) -> set[str]:

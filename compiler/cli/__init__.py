@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import build, check, diff, explain, init, lint, lsp, probe, rotate, schema, targets, test, trace
+from . import blame, build, check, diff, explain, init, lint, lsp, probe, rotate, schema, targets, test, trace
 
 FINDINGS, USAGE, UNREADABLE, BUG, WOULD_CHANGE = 1, 2, 3, 4, 5
 
@@ -42,6 +42,7 @@ app.command("init", help=init.HELP)(init.command)
 app.command("lint", help=lint.HELP)(lint.command)
 app.command("build", help=build.HELP)(build.command)
 app.command("check", help=check.HELP)(check.command)
+app.command("blame", help=blame.HELP)(blame.command)
 app.command("test", help=test.HELP)(test.command)
 app.command("trace", help=trace.HELP)(trace.command)
 app.command("diff", help=diff.HELP)(diff.command)

@@ -77,9 +77,9 @@ def command(
         outputs = {
             name: assemble(
                 compile_for(loaded, targets[name]),
+                loaded.document,
                 name,
                 settings_for(loaded, targets[name]).version,
-                loaded.document.digest,
                 keys is Keys.COPY,
             )
             for name in chosen

@@ -101,9 +101,16 @@ def stage_rules() -> Sequence[Rule]:
     return list({rule.id: rule for module in modules for rule in rules_in(module)}.values())
 
 
+def late_rules() -> Sequence[Rule]:
+    """The rules of what is found only where a target's output has been built."""
+    from .. import refusals
+
+    return rules_in(refusals)
+
+
 def common_rules() -> dict[str, Rule]:
-    """The rules by id that speak of no target: of the stages, and of lint."""
-    return {rule.id: rule for rule in (*stage_rules(), *lint_rules())}
+    """The rules by id that speak of no target: of the stages, of lint, and of what comes after it."""
+    return {rule.id: rule for rule in (*stage_rules(), *lint_rules(), *late_rules())}
 
 
 def every_rule(targets: Mapping[str, Target[TargetSettings]]) -> dict[str, Rule]:
