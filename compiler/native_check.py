@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 
+from . import stopping
 from .bundle import Bundle, KeyFile
 from .certificates import is_clear_key
 
@@ -50,7 +49,7 @@ def find_program(name: str) -> str:
 def native_check(bundle: Bundle) -> Result:
     """Run the bundle's check command. Raises ProgramMissing where the program is not installed."""
     program = find_program(bundle.check[0])
-    with tempfile.TemporaryDirectory(prefix="policyc-check-") as folder:
+    with stopping.temporary_folder("policyc-check-") as folder:
         for path, data in bundle.files.items():
             _put(folder, path, data)
         throwaway = False
@@ -63,9 +62,7 @@ def native_check(bundle: Bundle) -> Result:
                 throwaway = True
                 _put_throwaway(folder, key, bundle)
         command = [program, *(argument.replace("{folder}", folder) for argument in bundle.check[1:])]
-        done = subprocess.run(  # noqa: S603  # the command is the target's own, without a shell
-            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False
-        )
+        done = stopping.run(command, _TIMEOUT, cwd=folder)
         text = (done.stdout + done.stderr).decode(errors="replace").replace(folder + "/", "")
     accepted = done.returncode == 0 or (bundle.check_says != "" and bundle.check_says in text)
     return Result(accepted, throwaway, text)

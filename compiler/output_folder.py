@@ -15,12 +15,15 @@ import tempfile
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
+from . import progress
 from .bundle import Bundle
 from .certificates import BadCertificate, read_clear_key
 from .document import Document
 from .folder_exchange import InUse, exchange, locked, restored, settle
+from .stopping import swept
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
@@ -176,14 +179,16 @@ def write(folder: str, output: Output) -> None:
     Only one process at a time may do so: see `writing`.
     """
     folder = os.path.realpath(folder)
+    with swept(partial(_put_right, folder)):
+        _write(folder, output)
+
+
+def _write(folder: str, output: Output) -> None:
     parent = os.path.dirname(folder)
     staged = None
     try:
         os.makedirs(parent, exist_ok=True)
-        leftovers = _leftovers(folder)
-        restored(folder, leftovers)
-        for path in leftovers:
-            shutil.rmtree(path, ignore_errors=True)
+        _put_right(folder)
         owned = _owned(folder)
         _nothing_of_others(folder, output, owned)
         staged = tempfile.mkdtemp(prefix=_prefix(folder), dir=parent)
@@ -231,6 +236,14 @@ def _prefix(folder: str) -> str:
     return f".{os.path.basename(folder)}.policyc-"
 
 
+def _put_right(folder: str) -> None:
+    """After a build that was stopped or killed: no leftovers, and the old folder in its place if none is."""
+    leftovers = _leftovers(folder)
+    restored(folder, leftovers)
+    for path in leftovers:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def _leftovers(folder: str) -> list[str]:
     """What a build that was killed left beside a folder."""
     parent, prefix = os.path.dirname(folder), _prefix(folder)
@@ -252,7 +265,7 @@ def _nothing_of_others(folder: str, output: Output, owned: set[str]) -> None:
 
 
 def _fill(folder: str, output: Output, folder_mode: int) -> None:
-    for path, (data, mode) in output.files.items():
+    for path, (data, mode) in progress.counted("writing files", output.files.items()):
         full = os.path.join(folder, path)
         _make_folders(folder, os.path.dirname(path), folder_mode)
         # Private from the first moment, whatever the umask; what is public becomes so when it is whole.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from ..schemas.policy import Policy
 from ..schemas.target import TargetSettings
-from . import lint
+from . import lint, progress
 from .acceptance import UNUSED_ACCEPTANCE, Judged, judge
 from .bundle import Bundle
 from .diagnostics import Diagnostic, Rule, Severity
@@ -136,4 +136,5 @@ def compile_for(loaded: Loaded, target: Target[TargetSettings]) -> Bundle:
     """A target's files. Only for a policy that `examine` found without errors for this target."""
     if loaded.plan is None:
         raise ValueError("the policy has errors")
+    progress.stage(target.name)
     return target.build(loaded.plan, settings_for(loaded, target), loaded.document.short_name)

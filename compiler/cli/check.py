@@ -30,11 +30,13 @@ def command(
     from ..native_check import ProgramMissing, native_check
     from ..pipeline import compile_for, examine, in_document_order, load
     from . import session
+    from .progress import shown
 
     targets, asked = session.chosen_targets(target or [])
-    loaded = load(policy, targets)
-    chosen = asked or list(loaded.settings)
-    judged = examine(loaded, targets, chosen)
+    with shown():
+        loaded = load(policy, targets)
+        chosen = asked or list(loaded.settings)
+        judged = examine(loaded, targets, chosen)
     session.stop_on_errors(loaded, judged, form, chosen)
     if not chosen:
         session.usage("no target: name one with --target, or `targets` in the policy", [f"known: {', '.join(targets)}"])

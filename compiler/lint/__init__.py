@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ...schemas.policy import Policy
 from ...schemas.target import TargetSettings
+from .. import progress
 from ..diagnostics import Diagnostic, Rule, rules_in
 from ..document import Document
 from ..plan import Plan
@@ -78,7 +79,7 @@ def lint_rules() -> Sequence[Rule]:
 
 def lint(context: Context) -> Iterator[Diagnostic]:
     """Findings that hold for every target."""
-    for rule in lint_rules():
+    for rule in progress.counted("lint: rules", lint_rules()):
         if rule.check:
             yield from rule.check(context)
 
@@ -87,6 +88,7 @@ def lint_target(plan: Plan, target: Target[TargetSettings], settings: TargetSett
     """What one target cannot do, and what only it gets wrong."""
     from .support import unsupported
 
+    progress.stage(f"lint: {target.name}")
     yield from unsupported(plan, target, settings)
     for rule in target.rules():
         if rule.check:

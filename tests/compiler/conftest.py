@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from jsonschema import Draft202012Validator
+from policyc.compiler import stopping
 from policyc.compiler import target as target_module
 from policyc.compiler.bundle import Bundle, KeyFile
 from policyc.compiler.cli import main
@@ -106,6 +107,7 @@ def policyc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
     def run(*arguments: str | Path) -> Ran:
         monkeypatch.setattr(sys, "argv", ["policyc", *map(str, arguments)])
+        monkeypatch.setattr(stopping, "install", lambda: None)  # signals are the tests' own
         status = 0
         try:
             main()

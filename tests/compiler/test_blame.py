@@ -194,8 +194,15 @@ def test_a_line_of_every_policy(policyc: Policyc, built: Path) -> None:
     assert "  the settings of example are at policy.yaml:22\n" in ran.out
 
 
-def test_a_policy_that_changed_is_told(policyc: Policyc, built: Path) -> None:
+def test_lines_that_moved_are_found(policyc: Policyc, built: Path) -> None:
     Path("policy.yaml").write_text("# moved\n" + Path("policy.yaml").read_text())
+    ran = policyc("blame", "out/example/example.conf:2")
+    assert (ran.status, ran.err) == (0, "")
+    assert "policy.yaml:18:17" in ran.out
+
+
+def test_a_policy_that_changed_is_told(policyc: Policyc, built: Path) -> None:
+    Path("policy.yaml").write_text("# moved\n" + Path("policy.yaml").read_text().replace("deny: 403", "deny: 404"))
     ran = policyc("blame", "out/example/example.conf:2")
     assert ran.status == 0
     assert "policyc: warning: policy.yaml is not as it was when this was built: build again to be sure\n" in ran.err
