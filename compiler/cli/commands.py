@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import blame, build, check, diff, explain, init, lint, lsp, probe, rotate, schema, targets, test, trace
+from . import blame, build, check, diff, explain, init, lint, lsp, probe, report, rotate, schema, targets, test, trace
 
 app = typer.Typer(
     name="policyc",
@@ -43,6 +43,7 @@ app.command("blame", help=blame.HELP)(blame.command)
 app.command("test", help=test.HELP)(test.command)
 app.command("trace", help=trace.HELP)(trace.command)
 app.command("diff", help=diff.HELP)(diff.command)
+app.command("report", help=report.HELP)(report.command)
 app.command("probe", help=probe.HELP)(probe.command)
 app.command("rotate", help=rotate.HELP)(rotate.command)
 app.command("explain", help=explain.HELP)(explain.command)

@@ -23,7 +23,7 @@ def render(document: Document, judged: Judged, colour: bool = False, show_accept
     """All findings, each with the policy's lines, and a summary line. `colour`: with ANSI sequences."""
     parts = [_finding(document, finding, colour) for finding in judged.standing]
     if show_accepted:
-        parts += [_accepted(document, finding, reason, colour) for finding, reason in judged.accepted]
+        parts += [_accepted(document, finding, entry.reason, colour) for finding, entry in judged.accepted]
     return "".join(part + "\n" for part in parts) + summary(judged, colour) + "\n"
 
 
