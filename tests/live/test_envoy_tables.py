@@ -28,24 +28,26 @@ def path(source: random.Random, depth: int) -> str:
     return folders + source.choice(["", "/"])
 
 
-def run(seed: int, count: int, when: dict[str, Any], unless: dict[str, Any] | None, **more: Any) -> list[Any]:
+def run(
+    seed: int, when: dict[str, Any], unless: dict[str, Any] | None, endings: list[dict[str, Any]], **more: Any
+) -> list[Any]:
     """Rules that are one table."""
     source = random.Random(seed)
     rules: list[Any] = []
-    for _ in range(count):
+    for _ in range(MANY):
         paths = {source.choice(["exact", "prefix"]): [f"/{seed}{path(source, 3)}" for _ in range(source.randint(1, 3))]}
-        ending = source.choice([{"deny": 403}, {"deny": 404}, {"allow": True}])
-        rules.append({"when": {"path": {**paths, **more}, **when}, **ending})
+        rules.append({"when": {"path": {**paths, **more}, **when}, **source.choice(endings)})
         if unless:
             rules[-1]["unless"] = unless
     return rules
 
 
+DENY: list[dict[str, Any]] = [{"deny": 403}, {"deny": 404}, {"deny": 410}]
 RULES: list[Any] = [
-    *run(1, MANY, {}, None),
+    *run(1, {}, None, DENY),
     {"request_headers": {"set": {"X-Behind": "first"}}, "response_headers": {"set": {"X-Behind": "first"}}},
-    *run(2, MANY, {"method": ["GET"]}, {"header": {"name": "X-Key", "exact": "1"}}),
-    *run(3, MANY, {}, None, ignore_case=True),
+    *run(2, {"method": ["GET"]}, {"header": {"name": "X-Key", "exact": "1"}}, [{"allow": True}]),
+    *run(3, {}, None, DENY, ignore_case=True),
     {"when": {"path": {"prefix": ["/1/a", "/2/a", "/3/a"]}}, "deny": 409},
 ]
 
