@@ -23,10 +23,12 @@ test: check proxies browser
 
 # The same policy and the same requests on every proxy, and docs/conformance.md from what came of them.
 # Another program of a proxy: make conformance PROXY=nginx=/path/to/nginx REPORT=/tmp/conformance.md
+# With another site beside each that is like it, which targets may write together: make conformance TWINS=--twins
 conformance: $(READY) proxies
-	$(VENV)/bin/pytest -q -n 2 --dist loadscope tests/conformance --report $(REPORT) $(addprefix --proxy ,$(PROXY))
+	$(VENV)/bin/pytest -q -n 2 --dist loadscope tests/conformance --report $(REPORT) $(TWINS) $(addprefix --proxy ,$(PROXY))
 REPORT := docs/conformance.md
 PROXY  :=
+TWINS  :=
 
 # Whether the suite would notice: one guard of each generated configuration is broken at a time.
 sabotage: $(READY) proxies
