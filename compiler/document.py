@@ -344,7 +344,8 @@ def read_bytes(path: str, limit: int = MAX_BYTES) -> bytes:
             raise OSError("it is not an ordinary file")
         if status.st_size > limit:
             raise OSError(f"it has {status.st_size} bytes, more than the {limit} that are read")
-        return stream.read(limit + 1)
+        # Not with `limit` at once: Python sets as much memory aside as it is asked for. A file of /proc tells no size.
+        return stream.read((status.st_size or limit) + 1)
 
 
 def _hidden(key: re.Match[str]) -> str:

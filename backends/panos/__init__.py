@@ -43,7 +43,7 @@ class PanosTarget(Target["Settings"]):
         from .lower import lower
         from .render import render
 
-        return render(lower(plan, settings, source), source)
+        return render(lower(plan, settings), source)
 
     def rotation(self, plan: Plan, settings: Settings, rotation: Rotation) -> Order:
         from .renewal import order

@@ -81,9 +81,7 @@ def decryptable(leaf: Certificate) -> bool:
 
 def _rules(plan: Plan, settings: Settings, backend: str, sites: Sequence[Site]) -> list[DecryptionRule]:
     paths = {site.path for site in sites} if settings.edge else {("backends", backend)}
-    return [
-        rule for rule in lower(plan, settings, "").decryption if rule.certificates and paths & set(rule.match.paths)
-    ]
+    return [rule for rule in lower(plan, settings).decryption if rule.certificates and paths & set(rule.match.paths)]
 
 
 def _new_name(plan: Plan, settings: Settings, rotation: Rotation, sites: Sequence[Site]) -> str:
