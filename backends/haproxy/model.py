@@ -82,6 +82,35 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class MapFile:
+    """A file of keys, each with what it leads to."""
+
+    file: str
+    path: Path
+    entries: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A long run of rules on plain paths: `whole` and `beginnings` lead from a path to ``rule/status``.
+
+    What they find is in the variable `found`, and counts where `terms` hold; `held` is where it is then. `refusals`:
+    the statuses of those rules, none where they let pass.
+    """
+
+    path: Path
+    rules: int
+    found: str
+    held: str
+    ignore_case: bool
+    whole: MapFile | None
+    beginnings: MapFile | None
+    acls: tuple[Acl, ...]
+    terms: Terms
+    refusals: tuple[Refuse, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rate:
     """At most `most` requests of one source within `window` milliseconds, counted in `table`."""
 
@@ -143,7 +172,7 @@ class Inspection:
     methods: tuple[str, ...]
     websocket: bool
     client: ClientCertificate | None
-    steps: tuple[Step, ...]
+    steps: tuple[Step | Lookup, ...]
     rates: tuple[Rate, ...]
     bodies: tuple[BodyLimit, ...]
     request_edits: tuple[Edit, ...]
@@ -152,7 +181,7 @@ class Inspection:
     @property
     def passes(self) -> bool:
         """Whether a step lets requests pass others."""
-        return any(isinstance(step.ending, Pass) for step in self.steps)
+        return any(not one.refusals if isinstance(one, Lookup) else isinstance(one.ending, Pass) for one in self.steps)
 
 
 # --- listeners ------------------------------------------------------------------------------------------------
@@ -182,12 +211,20 @@ class Bind:
 
 @dataclass(frozen=True, slots=True)
 class RouteTo:
-    """Requests of a group of hostnames whose path matches one of `expressions` go to another section."""
+    """Requests of a group of hostnames whose path matches `expression` go to another section."""
 
     path: Path
     group: str
     expression: str
     section: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMaps:
+    """From group and path to another section, by the whole path and by its beginning."""
+
+    whole: MapFile
+    beginnings: MapFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +245,7 @@ class Frontend:
     trusted: tuple[Acl, ...]
     peer: Terms
     trusting: Terms
+    ways: RouteMaps | None
     routes: tuple[RouteTo, ...]
 
 
@@ -290,15 +328,6 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class HostMap:
-    """Hostname (with `*` for its first label where it is a wildcard) → ``site/http section/tcp section/group``."""
-
-    file: str
-    path: Path
-    entries: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ListedCertificate:
     """A line of a crt-list: certificate, and the names that it is shown for.
 
@@ -350,7 +379,7 @@ class Configuration:
     tcp: tuple[TcpFrontend, ...]
     sections: tuple[Section, ...]
     tables: tuple[Rate, ...]
-    maps: tuple[HostMap, ...]
+    maps: tuple[MapFile, ...]
     lists: tuple[CertificateList, ...]
     pairs: tuple[KeyPair, ...]
     anchors: tuple[TrustAnchors, ...]
