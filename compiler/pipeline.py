@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -132,5 +133,5 @@ def compile_for(loaded: Loaded, target: Target[TargetSettings]) -> Bundle:
     if loaded.plan is None:
         raise ValueError("the policy has errors")
     # A file's name may hold bytes that are no text: in comments these are question marks.
-    source = loaded.document.name.rstrip("/").rpartition("/")[2].encode(errors="replace").decode()
+    source = os.path.basename(os.path.abspath(loaded.document.name)).encode(errors="replace").decode()
     return target.build(loaded.plan, settings_for(loaded, target), source)

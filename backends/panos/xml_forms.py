@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from io import BytesIO
-from itertools import count, pairwise, takewhile
+from itertools import pairwise, takewhile
 from typing import Any
 
 from lxml import etree
@@ -106,13 +106,13 @@ class _Operations:
     """What one request with ``action=multi-config&strict-transactional=yes`` does: all of it, or nothing.
 
     ``edit`` replaces what has the name, so that what the policy no longer has goes from rules that stay; ``move`` keeps
-    the order of rules. The form: [TF/pango xmlapi/multiconfig.go]. One operation a line: spaces between elements would
-    be a third of a request whose size has a limit.
+    the order of rules. The form: [TF/pango xmlapi/multiconfig.go], which leaves `id` out where it is not set: numbers
+    would shift with every entry above. One operation a line: spaces between elements would be a third of a request
+    whose size has a limit.
     """
 
     def __init__(self, file: _File) -> None:
         self._file = file
-        self._numbers = map(str, count(1))
         file.write_declaration()
         self._all = file.element("multi-configure-request")
         self._all.__enter__()
@@ -120,13 +120,13 @@ class _Operations:
 
     def edit(self, xpath: str, element: _Element) -> None:
         """Put an entry in the place of the one that has its name."""
-        with self._file.element("edit", {"id": next(self._numbers), "xpath": xpath}):
+        with self._file.element("edit", {"xpath": xpath}):
             self._file.write(element)
         self._file.write("\n")
 
     def move(self, xpath: str, before: str) -> None:
         """Put a rule behind another one."""
-        self._file.write(etree.Element("move", id=next(self._numbers), xpath=xpath, where="after", dst=before))
+        self._file.write(etree.Element("move", xpath=xpath, where="after", dst=before))
         self._file.write("\n")
 
     def close(self) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from policyc.compiler.bundle import Bundle
+from policyc.compiler.document import read
 from policyc.compiler.native_check import native_check
 from policyc.compiler.output_folder import assemble
 from policyc.compiler.pipeline import compile_for, examine, has_errors, load, settings_for
@@ -22,16 +22,15 @@ from syrupy.types import SnapshotIndex
 
 from ..live.edges import run_policyc
 from ..live.supported import TARGETS as PROXIES
-from .conftest import EXAMPLES, TODAY
+from .conftest import EXAMPLES, POLICIES, TODAY
 
 
 def document(policy: str) -> dict[str, Any]:
     """An example as values."""
-    return yaml.safe_load((EXAMPLES / policy).read_text())
+    return read(str(EXAMPLES / policy))[0].values
 
 
 TARGETS = installed_targets()
-POLICIES = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/*.yaml"))
 CASES = [
     pytest.param(policy, target, id=f"{policy.removesuffix('.yaml').replace('/', '-')}-{target}")
     for policy in POLICIES
