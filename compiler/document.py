@@ -193,6 +193,8 @@ class SourceFile:
     root: Any = None
     positions: dict[int, array[int]] = field(default_factory=dict)
     """By `id()` of a container below `root`, which keeps it alive."""
+    _places: dict[int, dict[str, int]] = field(default_factory=dict[int, dict[str, int]])
+    """By the same, of mappings that something was looked up in: which entry a key is."""
 
     def span(self, path: Path, of_key: bool = False) -> Span:
         """The place of a path. Keys that do not exist point at the deepest container that does."""
@@ -221,7 +223,10 @@ class SourceFile:
     def _entry(self, node: Any, part: str | int) -> tuple[array[int], Any] | None:
         if isinstance(node, dict) and isinstance(part, str) and part in node:
             mapping = cast("dict[str, Any]", node)
-            start = list(mapping).index(part) * _MAPPING_ENTRY
+            places = self._places.get(id(mapping))
+            if places is None:
+                places = self._places[id(mapping)] = {key: index for index, key in enumerate(mapping)}
+            start = places[part] * _MAPPING_ENTRY
             return self.positions[id(mapping)][start : start + _MAPPING_ENTRY], mapping[part]
         if isinstance(node, list) and isinstance(part, int):
             items = cast("list[Any]", node)

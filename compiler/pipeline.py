@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -89,7 +89,7 @@ def examine(
         judged.standing[:] = _said_once(judged.standing, [rule for name in chosen for rule in targets[name].rules()])
     else:
         judged = Judged(findings, [])
-    judged.standing.sort(key=lambda finding: _order(loaded.document, finding))
+    judged.standing.sort(key=_order(loaded.document))
     judged.standing[:] = [with_fixes(loaded.document, finding) for finding in judged.standing]
     return judged
 
@@ -109,18 +109,16 @@ def _known_findings(
     return known if accepted <= known.keys() else lint.every_rule(targets)
 
 
-def _order(document: Document, finding: Diagnostic) -> tuple[int, int, int, int, str, str]:
-    span = document.span(finding.primary)
-    names = [file.name for file in document.files]
-    file = names.index(span.file) if span.file in names else -1
-    return (
-        file,
-        span.line,
-        span.column,
-        list(Severity).index(finding.severity),
-        finding.rule,
-        finding.target or "",
-    )
+def _order(document: Document) -> Callable[[Diagnostic], tuple[int, int, int, int, str, str]]:
+    files = {file.name: index for index, file in enumerate(document.files)}
+    severities = {severity: index for index, severity in enumerate(Severity)}
+
+    def place(finding: Diagnostic) -> tuple[int, int, int, int, str, str]:
+        span = document.span(finding.primary)
+        severity = severities[finding.severity]
+        return files.get(span.file, -1), span.line, span.column, severity, finding.rule, finding.target or ""
+
+    return place
 
 
 def has_errors(findings: Sequence[Diagnostic]) -> bool:
