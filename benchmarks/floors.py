@@ -33,7 +33,8 @@ def command(
     import yaml  # noqa: F401  # pyright: ignore[reportUnusedImport]
     from policyc.schemas.policy import Policy
 
-    gc.set_threshold(200_000, 10, 10)
+    gc.disable()
+    Policy.model_rebuild()
     steps = {"start": time.process_time()}
 
     def done(step: str) -> None:

@@ -19,6 +19,7 @@ from .naming import certificate_label, certificate_name
 from .place import place_of
 from .set_commands import prefix, quoted
 from .support import Settings
+from .tls import decryptable
 
 _LOAD = "policyc build, load and commit"
 
@@ -72,11 +73,6 @@ def _problems(
                     f"the rule for {at.addresses[0]} port {at.port} holds {count} certificates, and one more is too "
                     "many: say decryption_rules: per_site first"
                 )
-
-
-def decryptable(leaf: Certificate) -> bool:
-    """Whether the key is of a kind that the manual has: RSA up to 8192 bits, ECDSA with 256 or 384 [HELP; 8.0]."""
-    return (leaf.key_type == "RSA" and leaf.key_bits <= 8192) or (leaf.key_type == "EC" and leaf.key_bits in (256, 384))
 
 
 def _rules(plan: Plan, settings: Settings, backend: str, sites: Sequence[Site]) -> list[DecryptionRule]:

@@ -20,6 +20,9 @@ def command() -> None:
             file=sys.stderr,
         )
         raise typer.Exit(2) from None
+    import gc
+
     from ..lsp.features import serve
 
+    gc.enable()  # other than the other commands, it goes on for days
     serve()
