@@ -42,7 +42,7 @@ SEED     := 1
 # Policies of many sites, each figure beside its floor: docs/benchmarks.md. A few sizes only: make bench SITES=1,100
 bench: $(READY) proxies
 	$(VENV)/bin/python -m benchmarks --sizes $(SITES)
-SITES := 1,100,1000,10000
+SITES := 1,100,1000,10000,100000
 
 check: format lint types
 
