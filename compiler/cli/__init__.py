@@ -62,7 +62,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
-    # A run makes many values and drops them all at its end, with the process: to collect between took a tenth of a large
+    # A run makes many values and drops them all when its process ends: to collect between took a tenth of a large
     # build, and freed nothing.
     gc.disable()
     try:
