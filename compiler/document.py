@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import yaml
 
+from . import progress
 from .diagnostics import Diagnostic, Location, Path, Span, declare, removal
 from .syntax_errors import explain
 
@@ -291,6 +292,11 @@ class Document:
         return os.path.normpath(os.path.join(self.origin(path)[0].directory, written))
 
     @property
+    def short_name(self) -> str:
+        """The policy's name without its folder, as outputs have it. Bytes of it that are no text are question marks."""
+        return os.path.basename(os.path.abspath(self.name)).encode(errors="replace").decode()
+
+    @property
     def digest(self) -> str:
         """SHA-256, hex, of what the policy says: not of comments, nor of which file or line says it."""
         parts = {
@@ -319,7 +325,7 @@ def read(policy: str, unsaved: Mapping[str, bytes] | None = None) -> tuple[Docum
         return document, findings, False
     if not names:
         findings.append(_unreadable(policy, "there is no *.yaml or *.yml file in this folder"))
-    for name in names:
+    for name in progress.counted("reading files", names):
         file = _read_file(name, findings, unsaved or {})
         if file:
             document.files.append(file)

@@ -15,11 +15,15 @@ import tempfile
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
+from . import progress
 from .bundle import Bundle
 from .certificates import BadCertificate, read_clear_key
+from .document import Document
 from .folder_exchange import InUse, exchange, locked, restored, settle, settle_file_system, settles_at_once
+from .stopping import swept
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
@@ -33,6 +37,26 @@ class CannotWrite(Exception):
     """The output cannot be written. The message is for the user."""
 
 
+class NotWrittenByUs(Exception):
+    """A file that is no part of an output. The message is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An output as its manifest tells of it."""
+
+    folder: str
+    target: str
+    policy: str | None
+    """The policy's name without its folder; None in outputs of a policyc that did not write it down."""
+    digest: str
+    """`Document.digest` of the policy that it was built from."""
+    files: Mapping[str, str]
+    """The path of every file, with the SHA-256 of what was written."""
+    keys: Mapping[str, str]
+    """The paths of private keys, with what the policy calls them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """All files of one target's folder: content and mode."""
@@ -42,7 +66,7 @@ class Output:
     """Keys that the operator must put there."""
 
 
-def assemble(bundle: Bundle, target: str, version: str, digest: str, copy_keys: bool) -> Output:
+def assemble(bundle: Bundle, policy: Document, target: str, version: str, copy_keys: bool) -> Output:
     """The bundle with its manifest and README, and with the private keys in clear where asked for.
 
     Raises CannotWrite where a key to copy cannot be read.
@@ -57,7 +81,8 @@ def assemble(bundle: Bundle, target: str, version: str, digest: str, copy_keys: 
     files["README.txt"] = (_readme(bundle, target, version, copy_keys).encode(), 0o644)
     manifest = {
         "manifest_version": MANIFEST_VERSION,
-        "policy_sha256": digest,
+        "policy": policy.short_name,
+        "policy_sha256": policy.digest,
         "target": target,
         "target_version": version,
         "files": {
@@ -102,6 +127,37 @@ def changes(folder: str, output: Output) -> list[str]:
     return lines
 
 
+def built_with(path: str) -> tuple[Built, str]:
+    """The output that a file is of, and the file's path in it. Raises NotWrittenByUs."""
+    full = os.path.abspath(path)
+    folder = os.path.dirname(full)
+    while not os.path.isfile(os.path.join(folder, MANIFEST)):
+        above = os.path.dirname(folder)
+        if above == folder:
+            raise NotWrittenByUs(f"{path} is in no folder that policyc wrote: there is no {MANIFEST} above it")
+        folder = above
+    try:
+        with open(os.path.join(folder, MANIFEST), "rb") as stream:
+            manifest: Any = json.load(stream)
+        files = cast("dict[str, dict[str, str]]", manifest["files"])
+        built = Built(
+            folder,
+            str(manifest["target"]),
+            manifest.get("policy"),
+            str(manifest["policy_sha256"]),
+            {file: str(said["sha256"]) for file, said in files.items()},
+            {str(key["path"]): str(key["policy_names"]) for key in manifest["keys"]},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise NotWrittenByUs(f"{os.path.join(folder, MANIFEST)} is not one that policyc wrote") from None
+    name = os.path.relpath(full, folder).replace(os.sep, "/")
+    if name in built.keys:
+        raise NotWrittenByUs(f"{path} is a private key: policyc does not look into it")
+    if name != MANIFEST and name not in built.files:
+        raise NotWrittenByUs(f"{path} is not one of the files that policyc wrote to {folder}")
+    return built, name
+
+
 def _owned(folder: str) -> set[str]:
     """The files in a folder that an earlier build wrote. Raises CannotWrite for a folder that is not ours."""
     try:
@@ -126,86 +182,92 @@ def write(folder: str, output: Output) -> None:
 
     Only one process at a time may do so: see `writing`.
     """
-    with Staged(folder, output) as staged:
-        staged.put_in_place()
+    with staged(folder, output) as new:
+        new.put_in_place()
+
+
+@contextmanager
+def staged(folder: str, output: Output) -> Generator[Staged]:
+    """A target's new folder, written beside the old one; gone at the end, if it was not put in place.
+
+    So all targets are on the disk before the first takes its place, and none is kept in memory. Raises CannotWrite.
+    """
+    folder = os.path.realpath(folder)
+    with swept(partial(_put_right, folder)):
+        new = Staged(folder, output)
+        try:
+            new.fill(output)
+            yield new
+        finally:
+            new.throw_away()
 
 
 class Staged:
-    """A target's new folder, written beside the old one: gone at the end of a `with`, if it was not put in place.
-
-    So all targets are on the disk before the first takes its place, and none is kept in memory.
-    """
+    """See `staged`."""
 
     def __init__(self, folder: str, output: Output) -> None:
-        """Write it. Raises CannotWrite."""
         self.missing_keys = output.missing_keys
-        self._folder = os.path.realpath(folder)
-        self._parent = os.path.dirname(self._folder)
+        self._folder = folder
+        self._parent = os.path.dirname(folder)
         self._private = any(mode == 0o600 for _, mode in output.files.values())
         self._many = len(output.files) > _FEW and settles_at_once()
-        self._staged: str | None = None
+        self._ours = set(output.files)
+        self._beside: str | None = None
+
+    def fill(self, output: Output) -> None:
+        """Write it beside. Raises CannotWrite."""
         with self._refusing():
             os.makedirs(self._parent, exist_ok=True)
-            leftovers = _leftovers(self._folder)
-            restored(self._folder, leftovers)
-            for path in leftovers:
-                shutil.rmtree(path, ignore_errors=True)
+            _put_right(self._folder)
             owned = _owned(self._folder)
-            self._ours = owned | set(output.files)
+            self._ours |= owned
             _nothing_of_others(self._folder, output, owned)
-            self._staged = tempfile.mkdtemp(prefix=_prefix(self._folder), dir=self._parent)
-            _fill(self._staged, output, 0o700 if self._private else 0o755, settled=not self._many)
+            self._beside = tempfile.mkdtemp(prefix=_prefix(self._folder), dir=self._parent)
+            _fill(self._beside, output, 0o700 if self._private else 0o755, settled=not self._many)
 
     def put_in_place(self) -> None:
         """Take the old folder's place, with what is not ours in it. Raises CannotWrite; then the old one is there."""
-        folder, staged = self._folder, self._staged
-        if staged is None:
+        folder, beside = self._folder, self._beside
+        if beside is None:
             raise ValueError("it is in place already, or was thrown away")
         with self._refusing():
             if os.path.isdir(folder):
-                _carry_over(folder, staged, self._ours)
-                os.chmod(staged, 0o700 if self._private else stat.S_IMODE(os.stat(folder).st_mode))
-                self._settle(staged)
-                self._staged = exchange(staged, folder)
+                _carry_over(folder, beside, self._ours)
+                os.chmod(beside, 0o700 if self._private else stat.S_IMODE(os.stat(folder).st_mode))
+                self._settle(beside)
+                self._beside = exchange(beside, folder)
                 try:
                     # What came into the old folder while the new one was made.
-                    _carry_over(self._staged, folder, self._ours)
+                    _carry_over(self._beside, folder, self._ours)
                 except OSError:
-                    self._staged = exchange(self._staged, folder)
+                    self._beside = exchange(self._beside, folder)
                     raise
             else:
-                os.chmod(staged, 0o700 if self._private else 0o755)
-                self._settle(staged)
-                os.rename(staged, folder)
-                self._staged = None
+                os.chmod(beside, 0o700 if self._private else 0o755)
+                self._settle(beside)
+                os.rename(beside, folder)
+                self._beside = None
             settle(self._parent)
 
-    def __enter__(self) -> Staged:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._staged is not None:
+    def throw_away(self) -> None:
+        """What is beside: the new folder, or the old one once the new one is in place."""
+        if self._beside is not None:
             # What cannot be removed now is removed by the next build.
-            shutil.rmtree(self._staged, ignore_errors=True)
-            self._staged = None
+            shutil.rmtree(self._beside, ignore_errors=True)
+            self._beside = None
 
     @contextmanager
     def _refusing(self) -> Generator[None]:
-        """On an error: nothing is left beside, and the error is told as what it means."""
         try:
             yield
-        except BaseException as error:
-            self.__exit__()
-            if isinstance(error, OSError):
-                why = (error.strerror or str(error)).lower()
-                raise CannotWrite(f"cannot write {self._folder}: {why}") from None
-            raise
+        except OSError as error:
+            raise CannotWrite(f"cannot write {self._folder}: {(error.strerror or str(error)).lower()}") from None
 
-    def _settle(self, staged: str) -> None:
+    def _settle(self, folder: str) -> None:
         if self._many:
-            settle_file_system(staged)
+            settle_file_system(folder)
             return
-        for directory, _, _ in os.walk(staged):
+        for directory, _, _ in os.walk(folder):
             settle(directory)
 
 
@@ -223,6 +285,14 @@ def writing(output: str) -> Generator[None]:
 
 def _prefix(folder: str) -> str:
     return f".{os.path.basename(folder)}.policyc-"
+
+
+def _put_right(folder: str) -> None:
+    """After a build that was stopped or killed: no leftovers, and the old folder in its place if none is."""
+    leftovers = _leftovers(folder)
+    restored(folder, leftovers)
+    for path in leftovers:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _leftovers(folder: str) -> list[str]:
@@ -246,7 +316,7 @@ def _nothing_of_others(folder: str, output: Output, owned: set[str]) -> None:
 
 
 def _fill(folder: str, output: Output, folder_mode: int, *, settled: bool) -> None:
-    for path, (data, mode) in output.files.items():
+    for path, (data, mode) in progress.counted("writing files", output.files.items()):
         full = os.path.join(folder, path)
         _make_folders(folder, os.path.dirname(path), folder_mode)
         # Private from the first moment, whatever the umask; what is public becomes so when it is whole.

@@ -284,6 +284,8 @@ def _frontend(listener: Listener, tcp: TcpFrontend | None) -> Frontend:
         trusting=tuple((*term, Literal("more")) for term in peer),
         ways=_route_maps(listener),
         routes=tuple(_routes(listener)),
+        only_ipv4=not (listener.trusted_proxies or listener.proxy_protocol)
+        and all(bind.address.version == 4 for bind in listener.binds),
     )
 
 

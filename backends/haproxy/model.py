@@ -14,6 +14,11 @@ from http import HTTPStatus
 from ...compiler.diagnostics import Path
 from ...compiler.plan import Balance, Health, Timeouts, TrustAnchors
 
+WILDCARD = "var(txn.wildcard)"
+"""The host as the wildcard that would cover it."""
+SOURCES = {"ipv4": "var(txn.ipv4)", "ipv6": "var(txn.ipv6)"}
+"""The visitor's address, where it is of the family."""
+
 # --- rules ----------------------------------------------------------------------------------------------------
 
 
@@ -232,7 +237,7 @@ class Frontend:
     """A listener's sockets for HTTP over TLS. `marked`: its TCP part connects, with a PROXY header in front.
 
     `peer`: what holds, by the ACLs of `trusted`, where the address looked at is a trusted proxy's; `trusting`: where
-    there is another one before it as well.
+    there is another one before it as well. `only_ipv4`: no visitor has another address.
     """
 
     path: Path
@@ -247,6 +252,7 @@ class Frontend:
     trusting: Terms
     ways: RouteMaps | None
     routes: tuple[RouteTo, ...]
+    only_ipv4: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,3 +389,21 @@ class Configuration:
     lists: tuple[CertificateList, ...]
     pairs: tuple[KeyPair, ...]
     anchors: tuple[TrustAnchors, ...]
+
+    @property
+    def wildcards(self) -> bool:
+        """Whether a rule asks for hosts below a wildcard."""
+        return WILDCARD in self._samples()
+
+    @property
+    def sources(self) -> bool:
+        """Whether a rule asks for addresses."""
+        return not self._samples().isdisjoint(SOURCES.values())
+
+    @property
+    def ipv6_servers(self) -> bool:
+        """Whether a server has such an address."""
+        return any(server.address.startswith("[") for section in self.sections for server in section.servers)
+
+    def _samples(self) -> set[str]:
+        return {acl.sample for one in self.inspections for step in one.steps for acl in step.acls}

@@ -197,6 +197,8 @@ def render(configuration: Configuration, source: str) -> Bundle:
         files=files,
         keys=tuple(keys),
         check=("haproxy", "-c", "-f", "haproxy.cfg"),
+        # The summary lines that end it tell nothing.
+        check_fault=r"^\[ALERT\] +\(\d+\) : (?:config : )?+(?!Error\(s\) found|Fatal errors found)(.+)",
         run=("haproxy", "-f", "haproxy.cfg"),
         install="Start it in this folder: the names of files in it are relative.",
     )

@@ -31,6 +31,8 @@ from ...compiler.plan import (
 )
 from .expressions import alternatives, joined_lines, nowhere, other_than, whole
 from .model import (
+    SOURCES,
+    WILDCARD,
     Acl,
     BodyLimit,
     ClientCertificate,
@@ -80,11 +82,11 @@ class _Tests:
         if condition.hosts:
             exact = [host.name for host in condition.hosts if not host.wildcard]
             below = [str(host) for host in condition.hosts if host.wildcard]
-            samples = (("var(txn.host)", exact), ("var(txn.wildcard)", below))
+            samples = (("var(txn.host)", exact), (WILDCARD, below))
             self._field("host", [(sample, "str", _lines(names)) for sample, names in samples])
         if condition.sources:
             lines = network_lines(condition.sources)
-            self._field("source", [(f"var(txn.{family})", "ip", patterns) for family, patterns in lines.items()])
+            self._field("source", [(SOURCES[family], "ip", patterns) for family, patterns in lines.items()])
         if condition.headers:
             self._headers(condition.headers)
 

@@ -54,15 +54,17 @@ def command(
 
     5: with --check something would change, with --against too much.
     """
-    from ..output_folder import CannotWrite, Staged, assemble, writing
+    from ..output_folder import CannotWrite, assemble, staged, writing
     from ..pipeline import compile_for, examine, load, settings_for
     from . import session
+    from .progress import shown
 
     allowed = _share(against, max_change)
     targets, asked = session.chosen_targets(target or [])
-    loaded = load(policy, targets)
-    chosen = asked or list(loaded.settings)
-    judged = examine(loaded, targets, chosen)
+    with shown():
+        loaded = load(policy, targets)
+        chosen = asked or list(loaded.settings)
+        judged = examine(loaded, targets, chosen)
     session.stop_on_errors(loaded, judged, form, chosen)
     if not chosen:
         session.usage("no target: name one with --target, or `targets` in the policy", [f"known: {', '.join(targets)}"])
@@ -74,22 +76,25 @@ def command(
     def assembled(name: str) -> Output:
         target = targets[name]
         version = settings_for(loaded, target).version
-        return assemble(compile_for(loaded, target), name, version, loaded.document.digest, keys is Keys.COPY)
+        return assemble(compile_for(loaded, target), loaded.document, name, version, keys is Keys.COPY)
 
     try:
         if check:
-            lines = [line for name in chosen for line in _changes(os.path.join(output, name), assembled(name))]
+            with shown():
+                lines = [line for name in chosen for line in _changes(os.path.join(output, name), assembled(name))]
             print(*lines, sep="\n", end="\n" if lines else "")
             raise typer.Exit(5 if lines else 0)
         with writing(output), ExitStack() as stack:
             # All targets are written beside before the first is put in place: an error in one leaves all as they were.
             folders = [os.path.join(output, name) for name in chosen]
-            staged = [
-                stack.enter_context(Staged(folder, assembled(name)))
-                for name, folder in zip(chosen, folders, strict=True)
-            ]
-            for folder, one in zip(folders, staged, strict=True):
-                one.put_in_place()
+            with shown():
+                new = [
+                    stack.enter_context(staged(folder, assembled(name)))
+                    for name, folder in zip(chosen, folders, strict=True)
+                ]
+            for folder, one in zip(folders, new, strict=True):
+                with shown():
+                    one.put_in_place()
                 print(f"policyc: wrote {folder}", file=sys.stderr)
                 for path in one.missing_keys:
                     print(f"policyc: put the private key at {os.path.join(folder, path)}", file=sys.stderr)

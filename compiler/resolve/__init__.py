@@ -10,6 +10,7 @@ which file of a folder. Lists (rules, hostnames, servers) have the order that th
 from __future__ import annotations
 
 from ...schemas import policy as written
+from .. import progress
 from ..diagnostics import Diagnostic
 from ..document import Document
 from ..features import Feature
@@ -31,7 +32,8 @@ def resolve(policy: written.Policy, document: Document) -> tuple[Plan, list[Diag
 def _plan(policy: written.Policy, shared: Shared) -> Plan:
     files = Certificates(shared)
     certificates = present(
-        (name, files.public(name, pair)) for name, pair in sorted(policy.public_certificates.items())
+        (name, files.public(name, pair))
+        for name, pair in progress.counted("certificates", sorted(policy.public_certificates.items()))
     )
     anchors = present((name, files.anchors(name, ca)) for name, ca in sorted(policy.backend_cas.items()))
     behind = Backends(shared, files, anchors)
@@ -39,7 +41,9 @@ def _plan(policy: written.Policy, shared: Shared) -> Plan:
     rules = Rules(shared)
     lists = rules.lists()
     within = Sites(shared, Known(certificates, anchors, backends, lists), rules)
-    sites = present((name, within.site(name, site)) for name, site in sorted(policy.sites.items()))
+    sites = present(
+        (name, within.site(name, site)) for name, site in progress.counted("sites", sorted(policy.sites.items()))
+    )
     front = Listeners(shared)
     front.hostnames_once()
     front.sockets_once()

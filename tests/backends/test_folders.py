@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from policyc.compiler.document import read
@@ -25,11 +25,11 @@ def split(values: Mapping[str, Any], chance: Random, files: int) -> list[dict[st
     parts: list[dict[str, Any]] = [{} for _ in range(files)]
     for key, value in chance.sample(list(values.items()), len(values)):
         if isinstance(value, dict):
-            found: dict[str, Any] = value
+            found = cast("dict[str, Any]", value)
             for name, one in chance.sample(list(found.items()), len(found)):
                 chance.choice(parts).setdefault(key, {})[name] = one
         elif isinstance(value, list):
-            entries: list[Any] = value
+            entries = cast("list[Any]", value)
             for entry in chance.sample(entries, len(entries)):
                 chance.choice(parts).setdefault(key, []).append(entry)
         else:

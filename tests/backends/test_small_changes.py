@@ -157,7 +157,7 @@ CHANGES = (
     shared_rule_added,
 )
 
-GROWS = {
+GROWS: dict[tuple[str, Change], str] = {
     ("envoy", shared_rule): "each site has a list of its own",
     ("envoy", shared_rule_added): "each site has a list of its own",
     ("nginx", rules): "lists are numbered: the number of each shifts with another list's first use",
@@ -183,7 +183,7 @@ def written(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
             assert not [one for one in loaded.findings if one.severity.value == "error"], loaded.findings
             for name, one in TARGETS.items():
                 version = settings_for(loaded, one).version
-                output = assemble(compile_for(loaded, one), name, version, loaded.document.digest, copy_keys=False)
+                output = assemble(compile_for(loaded, one), loaded.document, name, version, copy_keys=False)
                 path = made[name, sites, change] = tmp_path_factory.mktemp(name)
                 for file, (data, _) in output.files.items():
                     (path / file).parent.mkdir(parents=True, exist_ok=True)

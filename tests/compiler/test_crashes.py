@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from policyc.compiler import output_folder
 from policyc.compiler.folder_exchange import locked, settle_file_system, settles_at_once
-from policyc.compiler.output_folder import CannotWrite, Output, Staged, changes, write, writing
+from policyc.compiler.output_folder import CannotWrite, Output, changes, staged, write, writing
 
 from .conftest import GOOD, Ran
 from .faults import Fault, run
@@ -182,9 +182,9 @@ def test_an_error_at_any_step(tmp_path: Path, trees: tuple[Tree, Tree], error: i
 def test_an_error_in_one_target_leaves_all_as_they_were(tmp_path: Path) -> None:
     def both(folders: Sequence[Path]) -> None:
         with ExitStack() as stack:
-            staged = [stack.enter_context(Staged(str(folder), NEW)) for folder in folders]
+            new = [stack.enter_context(staged(str(folder), NEW)) for folder in folders]
             assert [tree(folder) for folder in folders] == before
-            for one in staged:
+            for one in new:
                 one.put_in_place()
 
     refused = 0
