@@ -45,7 +45,7 @@ SEED     := 1
 # Policies of many sites, each figure beside its floor: docs/benchmarks.md. A few sizes only: make bench SITES=1,100
 bench: $(READY) proxies
 	$(VENV)/bin/python -m benchmarks --sizes $(SITES)
-SITES = 1,100,1000,10000
+SITES = 1,100,1000,10000,100000
 
 # Requests, handshakes, start and memory against hand-written configurations: docs/load.md. A part of it only:
 # make load SITES=1,1000 RULES=20 PROXY=nginx
