@@ -71,6 +71,8 @@ class _Lowering:
     # --- listeners --------------------------------------------------------------------------------------------
 
     def _listeners(self, listener: Listener) -> Iterable[Tls | Plain]:
+        if not listener.sites:
+            return  # Envoy takes no listener without a chain; `unused-listener` tells of it
         below = _exact_below_wildcards(listener.sites)
         yield Tls(
             name=listener.name,
