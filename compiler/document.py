@@ -23,6 +23,8 @@ from .syntax_errors import explain
 
 MAX_BYTES = 256 << 20
 MAX_DEPTH = 64
+MAX_FINDINGS = 1_000
+"""Of one kind: what is wrong beyond that is no policy, and is not told one by one."""
 MAX_ALIASED_VALUES = 100_000
 """How many values all aliases together may stand for: sharing is free here, but later stages see the copies."""
 
@@ -194,6 +196,8 @@ class SourceFile:
     root: Any = None
     positions: dict[int, array[int]] = field(default_factory=dict)
     """By `id()` of a container below `root`, which keeps it alive."""
+    _numbers: dict[int, dict[str, int]] = field(default_factory=dict)
+    """Of mappings that were asked for, by `id()`: which entry a key is."""
 
     def span(self, path: Path, of_key: bool = False) -> Span:
         """The place of a path. Keys that do not exist point at the deepest container that does."""
@@ -219,10 +223,16 @@ class SourceFile:
         text = self.lines[line].rstrip() if line < len(self.lines) else ""
         return max(len(text), column + 1) + 1
 
+    def _number(self, mapping: dict[str, Any], key: str) -> int:
+        numbers = self._numbers.get(id(mapping))
+        if numbers is None:
+            numbers = self._numbers[id(mapping)] = {name: number for number, name in enumerate(mapping)}
+        return numbers[key]
+
     def _entry(self, node: Any, part: str | int) -> tuple[array[int], Any] | None:
         if isinstance(node, dict) and isinstance(part, str) and part in node:
             mapping = cast("dict[str, Any]", node)
-            start = list(mapping).index(part) * _MAPPING_ENTRY
+            start = self._number(mapping, part) * _MAPPING_ENTRY
             return self.positions[id(mapping)][start : start + _MAPPING_ENTRY], mapping[part]
         if isinstance(node, list) and isinstance(part, int):
             items = cast("list[Any]", node)
@@ -536,6 +546,8 @@ class _Builder:
         top[4] = None
         mapping = cast("dict[str, Any]", container)
         if key in mapping:
+            if len(self.findings) >= MAX_FINDINGS:
+                self._fail(event, f"more than {MAX_FINDINGS:,} keys stand twice", "mend those above first")
             first = list(mapping).index(key) * _MAPPING_ENTRY
             again = Location(
                 (),
