@@ -15,6 +15,7 @@ from .normal_form import (
     close_query_character,
     decode_literal,
     escape_text,
+    has_one_spelling,
     other_pair,
 )
 from .plan import Condition, HeaderMatcher, Hostname, PathMatcher, QueryMatcher, TextMatch
@@ -179,7 +180,9 @@ def path_matchers(
                 literal += "[^?]*" if text.endswith("/") else f"(?:{border}[^?]*)?"
             elif kind is TextMatch.SUFFIX:
                 literal = "[^?]*" + literal
-            yield PathMatcher(kind, text, match.ignore_case, literal)
+            one_spelling = all(has_one_spelling(character, options) for character in text)
+            plain = kind is not TextMatch.SUFFIX and one_spelling and not options.path_params
+            yield PathMatcher(kind, text, match.ignore_case, literal, plain)
     for index, text in enumerate(match.regex or ()):
         try:
             yield PathMatcher(

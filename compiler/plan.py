@@ -235,12 +235,15 @@ class PathMatcher:
 
     It has no anchors, is closed under the spellings that the normal form leaves (`normal_form.py`), never matches
     a ``?``, and repeats single classes only, so that no engine gives up on long input.
+    `plain`: EXACT or PREFIX, and no request that is let through spells `text` in another way (but for its case, where
+    `ignore_case`), so that a target may compare the bytes.
     """
 
     kind: TextMatch
     text: str
     ignore_case: bool
     expression: str
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
