@@ -37,7 +37,7 @@ def taken(one: Examined, proxy_program: Callable[[str], str], target: str) -> No
     proxy_program(target)
     assert one.bundle, one.errors
     result = native_check(one.bundle)
-    assert result.accepted, [line.text for line in result.lines]
+    assert result.accepted, result.said
 
 
 def refused(one: Examined, rule: str, words: str) -> None:

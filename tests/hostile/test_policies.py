@@ -137,8 +137,7 @@ def test_outputs_say_what_the_plan_says(chunk: int, files: Files, proxy_program:
         if one.bundle.check and here and counted[f"{target} took"] < NATIVE:
             proxy_program(target)
             result = native_check(one.bundle)
-            told = [line.text for line in result.lines]
-            assert result.accepted, f"{number} for {target}: {told}\nunder {json.dumps(policy)}"
+            assert result.accepted, f"{number} for {target}: {result.said}\nunder {json.dumps(policy)}"
             counted[f"{target} took"] += 1
     print(dict(counted))
     assert all(counted[target] for target in TARGETS)
