@@ -97,11 +97,21 @@ class _Edge:
         for line in front.lines:
             if line[0] == "bind" and "crt-list" in line and section:
                 answers.shown.update(self._shown(line[line.index("crt-list") + 1], host))
-            if line[0] == "use_backend":
+            if line[:2] == ["use_backend", "%[var(txn.way)]"]:
+                for name in self._ways(front, group):
+                    self._backend(self._of("backend", name), answers)
+            elif line[0] == "use_backend":
                 by_map = line[1].startswith("%[")
                 name = (passed if tcp else section) if by_map else line[1]
                 if name and (by_map or _condition(line).get("var(txn.group)") == group):
                     self._backend(self._of("backend", name), answers)
+
+    def _ways(self, front: Section, group: str) -> set[str]:
+        """Where paths of a group of names lead: by maps from the group and the path behind it."""
+        text = " ".join(" ".join(line) for line in front.lines if "set-var(txn.way)" in line)
+        names = _files(text, "map_str") | _files(text, "map_beg")
+        ways = [line.rpartition(" ") for name in names for line in self._lines(name)]
+        return {section for key, _, section in ways if key.startswith(f"{group}/")}
 
     def _lines(self, name: str) -> Iterator[str]:
         return (line for line in self.files[name].decode().splitlines() if line and line[0] != "#")
