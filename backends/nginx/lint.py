@@ -11,7 +11,7 @@ from ...compiler.backtracking import condition_loops
 from ...compiler.diagnostics import Diagnostic, Path, Severity, rule
 from ...compiler.features import version_key
 from ...compiler.normal_form import escape_text
-from ...compiler.plan import EditHeaders, LimitBody, LogLabel, Plan, RateLimit, Redirect, Verify
+from ...compiler.plan import Balance, EditHeaders, LimitBody, LogLabel, Plan, RateLimit, Redirect, Verify
 from .edits import added, cleared
 from .forwarding import LOCATIONS_LIMIT, ways_of
 from .matching import STEPS_LIMIT, TOKEN_LIMIT, tests, written_length
@@ -595,6 +595,51 @@ def chain_with_crl(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
                 (*tls.path, "verify"),
                 target="nginx",
                 help=["use `verify: full`, with the `server_name` that the certificate carries"],
+                backends=[backend.name],
+            )
+
+
+@rule("nginx-backup-with-source-hash", acceptable=False)
+def backup_with_source_hash(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
+    """
+    ## What it does
+    A backend with `balance: source_hash` has a backup server.
+
+    ## Why it is bad
+    nginx refuses to start: its `hash` knows no backup servers.
+
+    ## Example
+    ```yaml
+    backends:
+      app:
+        servers: ["192.0.2.10:443", {address: "192.0.2.11:443", backup: true}]
+        tls: {ca: internal, server_name: app.example.internal}
+        balance: source_hash
+    ```
+
+    ## Use instead
+    Another way to balance, or a server that takes its share.
+    ```yaml
+    backends:
+      app:
+        servers: ["192.0.2.10:443", {address: "192.0.2.11:443", backup: true}]
+        tls: {ca: internal, server_name: app.example.internal}
+        balance: least_connections
+    ```
+
+    ## Targets
+    nginx, all versions.
+
+    ## References
+    https://nginx.org/en/docs/http/ngx_http_upstream_module.html#server
+    """
+    for backend in {id(one.backend): one.backend for one in plan.upstreams}.values():
+        if backend.balance is Balance.SOURCE_HASH and any(server.backup for server in backend.servers):
+            yield backup_with_source_hash.found(
+                f"nginx has no backup servers where it balances by source, as for `{backend.name}`",
+                (*backend.path, "balance"),
+                target="nginx",
+                help=["balance in another way, or let the backup server take its share"],
                 backends=[backend.name],
             )
 
