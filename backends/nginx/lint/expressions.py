@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from ....compiler.backtracking import condition_loops
 from ....compiler.diagnostics import Diagnostic, Path, rule
 from ....compiler.normal_form import escape_text
+from ....compiler.path_tables import PathTable
 from ....compiler.plan import EditHeaders, LogLabel, Plan, Redirect
 from ..matching import STEPS_LIMIT, TOKEN_LIMIT, tests, written_length
 from ..model import DOLLAR
 from ..support import Settings
+from ..tables import in_tables
 from .walking import actions
 
 _LOOPS_LIMIT = 2
@@ -223,13 +225,14 @@ def rule_too_long(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     https://nginx.org/en/docs/http/ngx_http_map_module.html#map
     """
     for rule_list in plan.rule_lists:
-        for one in rule_list.rules:
+        for one in in_tables(rule_list.rules):
             fields = [*tests(one.when), *(tests(one.unless) if one.unless else ())]
             steps = sum(len(field) for field in fields)
             if steps > STEPS_LIMIT:
+                first = one.rules[0] if isinstance(one, PathTable) else one
                 yield rule_too_long.found(
                     f"this rule needs {steps} steps in nginx, and {STEPS_LIMIT} is the most that is safe",
-                    one.path,
+                    first.path,
                     target="nginx",
                     help=["make several rules of it"],
                 )

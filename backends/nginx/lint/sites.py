@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ....compiler.diagnostics import Diagnostic, Severity, rule
 from ....compiler.features import version_key
 from ....compiler.plan import Plan, Verify
-from ..forwarding import LOCATIONS_LIMIT, ways_of
+from ..forwarding import LOCATIONS_LIMIT, location_count
 from ..support import Settings
 
 
@@ -183,7 +183,7 @@ def too_many_locations(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     for site in plan.sites:
         if not site.decrypt:
             continue
-        found = ways_of(site)
+        found = location_count(site, settings)
         if found > LOCATIONS_LIMIT:
             yield too_many_locations.found(
                 f"the requests of `{site.name}` can differ in {found} ways, and {LOCATIONS_LIMIT} is the most",
