@@ -84,7 +84,7 @@ class Laboratory:
             self.folder,
             policies,
             self.certificates.folder,
-            {**self.origins, **{name: beside for name in backend_names()}},
+            {**self.origins, **dict.fromkeys(backend_names(), beside)},
             self.certificates.public_root,
             programs=programs,
             change=change,
