@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Set
 from ...compiler.plan import HostGroup, LimitBody, Listener, LogLabel, RateLimit, Site, Upstream
 from .model import Expression, Geo, Joined, Key, LogFormat, Map, Text, Value, Variable
 from .naming import Names, slug
-from .rules import AT_ONCE, WALK, Rules, first_of, walk_key, working
+from .rules import AT_ONCE, LISTS, WALK, Rules, first_of, walk_key, working
 from .server_names import below, by_name, hostnames
 from .visitors import PEER, SOURCE
 
@@ -133,7 +133,7 @@ def stream_format(listener: Listener) -> LogFormat:
 
 def logged(site: Site, rules: Rules, blocks: list[Map | Geo]) -> Iterator[tuple[Variable, Value]]:
     """What a site's requests have to say in the log, beyond what every request has."""
-    key, path = walk_key(site), (*site.path, "inspect")
+    key, path = walk_key(site), LISTS
     labels: list[str | Variable] = []
     for index, one in enumerate(working(site, LogLabel)):
         name = f"policyc_label_{key}_{index}"

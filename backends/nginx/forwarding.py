@@ -36,7 +36,7 @@ from .model import (
     Variable,
 )
 from .naming import Names, digest
-from .rules import Rules, first_of, walk_key, working
+from .rules import LISTS, Rules, first_of, walk_key, working
 from .support import Settings
 
 LOCATIONS_LIMIT = 512
@@ -243,7 +243,7 @@ def choice(site: Site, by: Variable | None, site_ways: Ways, rules: Rules, block
         return None
     parts: list[str | Variable] = ["@", by or "to"]
     for switch in (*switched(site_ways.request.switches), *switched(site_ways.response.switches)):
-        parts += ["_", _digit(site, switch, blocks)]
+        parts += ["_", _digit(switch, blocks)]
     if not site_ways.bodies:
         return Joined(tuple(parts))
     body = _body(site, site_ways, rules, blocks)
@@ -253,7 +253,7 @@ def choice(site: Site, by: Variable | None, site_ways: Ways, rules: Rules, block
         (Expression(rf"^{index}:0*(?:{_more_than(size)})\z"), TOO_LARGE) for index, size in _numbered(site_ways)
     )
     source = (body, ":", Variable("http_content_length"))
-    blocks.append(Map((*site.path, "inspect"), source, name, Joined(tuple(parts)), cases))
+    blocks.append(Map(LISTS, source, name, Joined(tuple(parts)), cases))
     return Variable(name)
 
 
@@ -265,11 +265,11 @@ def _numbered(site_ways: Ways) -> list[tuple[int, int]]:
     return list(enumerate(site_ways.bodies, 1))
 
 
-def _digit(site: Site, switch: Switch, blocks: list[Map | Geo]) -> Variable:
+def _digit(switch: Switch, blocks: list[Map | Geo]) -> Variable:
     if switch.on is None:
         raise ValueError("a switch that is always on is none")
     name = f"{switch.on.name}__digit"
-    blocks.append(Map((*site.path, "inspect"), (switch.on,), name, "1", ((Key(""), "0"),)))
+    blocks.append(Map(LISTS, (switch.on,), name, "1", ((Key(""), "0"),)))
     return Variable(name)
 
 
@@ -285,7 +285,7 @@ def _body(site: Site, site_ways: Ways, rules: Rules, blocks: list[Map | Geo]) ->
     default = str(len(numbers)) if site_ways.always_limited else "0"
     if not pairs:
         return default
-    return first_of((*site.path, "inspect"), f"policyc_body_{walk_key(site)}", pairs, default, blocks)
+    return first_of(LISTS, f"policyc_body_{walk_key(site)}", pairs, default, blocks)
 
 
 def _more_than(number: int) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
+from ...compiler.diagnostics import Path
 from ...compiler.features import version_key
 from ...compiler.plan import Plan, TrustAnchors
 from .access_log import format_name, http_format, http_maps
@@ -18,6 +19,7 @@ from .forwarding import kind_map, shown_to_backends, upstream_block
 from .listeners import (
     UPGRADE,
     USUAL,
+    Form,
     Sites,
     client_maps,
     connection_checks,
@@ -50,7 +52,7 @@ def lower(plan: Plan, settings: Settings) -> Configuration:
     inner = [one for one in plan.listeners if not one.sites or any(site.decrypt for site in one.sites)]
     listeners = tuple(tls_listener(plan, listener, sites, settings) for listener in inner)
     known = {variable for listener in listeners for server in listener.servers for variable, _ in server.known}
-    forms = {form_of(site): site.path for site in reversed(decrypted)}
+    forms: dict[Form, Path] = dict.fromkeys(map(form_of, decrypted), ("sites",))
     if any(listener.redirect_http for listener in plan.listeners):
         forms.setdefault(USUAL, ("listeners",))
     websocket = any(site.websocket for site in decrypted)

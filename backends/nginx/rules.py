@@ -22,6 +22,8 @@ from .tables import in_tables, lookup
 WALK = Variable("policyc_walk")
 ENDS = Variable("policyc_ends")
 """The status that the walk ended with."""
+LISTS: Path = ("inspection_rules",)
+"""The place of what all sites with the same lists share: that of one of them would change with the others."""
 AT_ONCE = 24
 """Variables in one word: "${policyc_rule_…}" of 24 rules fit."""
 
@@ -116,7 +118,7 @@ class Rules:
             for index, (prefix, _) in enumerate(ending)
         )
         source = tuple(part for index, (_, value) in enumerate(ending) for part in ("|" * bool(index), value) if part)
-        self.blocks.append(Map((*site.path, "inspect"), source, variable.name, everything, cases))
+        self.blocks.append(Map(LISTS, source, variable.name, everything, cases))
         return variable
 
     def endings(self, site: Site) -> list[Ending]:
@@ -132,7 +134,7 @@ class Rules:
             return endings
         location = Variable(f"policyc_location_{walk_key(site)}")
         cases: list[Case] = [(_ends_by(rule_id), Text(action.to)) for rule_id, action in redirects]
-        self.blocks.append(Map((*site.path, "inspect"), (WALK,), location.name, "", tuple(cases)))
+        self.blocks.append(Map(LISTS, (WALK,), location.name, "", tuple(cases)))
         return endings + [Ending(status, location) for status in sorted({action.status for _, action in redirects})]
 
     def applied(self, rule_list: RuleList, rule: Rule) -> Variable:

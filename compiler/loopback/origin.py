@@ -180,7 +180,7 @@ class Origin:
                 stream.do_handshake()
                 connection.tls_version = stream.version()
                 connection.subject = _subject(stream)
-                connection.resumed = bool(stream.session_reused) if isinstance(stream, ssl.SSLSocket) else False
+                connection.resumed = bool(stream.session_reused)
             connection.handshake = True
             self._open.add(stream)
             if self.protocol == "h2":
