@@ -11,13 +11,13 @@ READY  := $(VENV)/.ready
 PIP    := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input -qq
 STREAM := /usr/lib/nginx/modules/ngx_stream_module.so
 
-.PHONY: demo test docs bench fuzz check format lint types proxies clean
+.PHONY: demo test docs bench fuzz check format lint types proxies browser clean
 .NOTPARALLEL:
 
 demo: $(READY) proxies
 	@$(VENV)/bin/python examples/demo.py
 
-test: check proxies
+test: check proxies browser
 	$(VENV)/bin/pytest -q -n 2 --dist loadscope
 
 # The same policy and the same requests on every proxy, and docs/conformance.md from what came of them.
@@ -75,16 +75,27 @@ proxies:
 	command -v haproxy >/dev/null || missing="$$missing haproxy"; \
 	command -v nginx >/dev/null || missing="$$missing nginx"; \
 	test -e $(STREAM) || missing="$$missing libnginx-mod-stream"; \
-	test -z "$$missing" && exit 0; \
-	sudo=; test "$$(id -u)" = 0 || sudo="sudo -n"; \
-	if command -v apt-get >/dev/null && { test -z "$$sudo" || $$sudo true 2>/dev/null; }; then \
-		echo "installing$$missing ..."; \
-		install="apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends$$missing"; \
-		{ $$sudo apt-get -qq update && $$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 $$install; } >/dev/null \
-			|| echo "could not install:$$missing; what needs it is skipped" >&2; \
-	else \
-		echo "not installed, and we may not install it:$$missing; what needs it is skipped" >&2; \
-	fi
+	$(INSTALL)
+
+# For the page of `policyc report`; the program that drives it is a development dependency.
+browser:
+	@missing=; \
+	{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || missing=" chromium"; \
+	$(INSTALL)
+
+# Debian's packages in $$missing, where we may.
+define INSTALL
+test -z "$$missing" && exit 0; \
+sudo=; test "$$(id -u)" = 0 || sudo="sudo -n"; \
+if command -v apt-get >/dev/null && { test -z "$$sudo" || $$sudo true 2>/dev/null; }; then \
+	echo "installing$$missing ..."; \
+	install="apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends$$missing"; \
+	{ $$sudo apt-get -qq update && $$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 $$install; } >/dev/null \
+		|| echo "could not install:$$missing; what needs it is skipped" >&2; \
+else \
+	echo "not installed, and we may not install it:$$missing; what needs it is skipped" >&2; \
+fi
+endef
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache examples/*/certs

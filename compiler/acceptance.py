@@ -189,10 +189,10 @@ UNDECIDED = "TODO: say why this can stay"
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Findings that stand, and those that were accepted with the reason given."""
+    """Findings that stand, and those that were accepted with the entry that does so."""
 
     standing: list[Diagnostic]
-    accepted: list[tuple[Diagnostic, str]]
+    accepted: list[tuple[Diagnostic, Acceptance]]
 
 
 def judge(
@@ -204,7 +204,7 @@ def judge(
 ) -> Judged:
     """Apply the `accept` list. `targets` are those that were linted: entries for others are not called unused."""
     standing: list[Diagnostic] = []
-    accepted: list[tuple[Diagnostic, str]] = []
+    accepted: list[tuple[Diagnostic, Acceptance]] = []
     used: set[int] = set()
     refused: dict[int, Diagnostic] = {}
     for finding in findings:
@@ -217,7 +217,7 @@ def judge(
             if not finding.acceptable or (finding.per_backend and entry.backends is None):
                 refused[index] = finding
                 continue
-            accepted.append((finding, entry.reason))
+            accepted.append((finding, entry))
             break
         else:
             standing.append(finding)

@@ -32,6 +32,8 @@ class Bundle:
     check: tuple[str, ...] = ()
     check_says: str = ""
     """What `check` prints once it has taken the configuration, where its exit status tells of this machine as well."""
+    check_fault: str = ""
+    """A pattern for what `check` prints of one fault. Its group is the parser's own words; `^` is a line's begin."""
     run: tuple[str, ...] = ()
     install: str = ""
     """One or two lines for README.txt: how to put it into use."""

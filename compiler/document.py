@@ -8,6 +8,7 @@ one array per container, and looked up only when something is printed.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from array import array
@@ -18,6 +19,7 @@ from typing import Any, cast
 
 import yaml
 
+from . import progress
 from .diagnostics import Diagnostic, Location, Path, Span, declare, removal
 from .syntax_errors import explain
 
@@ -186,8 +188,6 @@ class SourceFile:
     """As the user gave it, for messages."""
     directory: str
     """Absolute; paths in the file are relative to it."""
-    digest: str
-    """SHA-256 of its bytes, hex."""
     lines: list[str]
     text: str = ""
     """Without a byte order mark; empty where it is no text."""
@@ -287,13 +287,23 @@ class Document:
         return os.path.normpath(os.path.join(self.origin(path)[0].directory, written))
 
     @property
+    def short_name(self) -> str:
+        """The policy's name without its folder, as outputs have it. Bytes of it that are no text are question marks."""
+        return os.path.basename(os.path.abspath(self.name)).encode(errors="replace").decode()
+
+    @property
     def digest(self) -> str:
-        """SHA-256 over the files' digests, in order, hex."""
-        return hashlib.sha256("".join(file.digest for file in self.files).encode()).hexdigest()
+        """SHA-256, hex, of what the policy says: not of comments, nor of which file or line says it."""
+        parts = {
+            key: sorted(map(_canonical, cast("list[Any]", value))) if isinstance(value, list) else value
+            for key, value in self.values.items()
+        }
+        return hashlib.sha256(_canonical(parts).encode()).hexdigest()
 
 
 def read(policy: str, unsaved: Mapping[str, bytes] | None = None) -> tuple[Document, list[Diagnostic], bool]:
-    """A policy from a file, or from a folder's ``*.yaml`` and ``*.yml`` files.
+    """A policy from a file, or from a folder's ``*.yaml`` and ``*.yml`` files, each parsed once. Folders in
+    it are not read.
 
     `unsaved` has what stands in for files on disk, by their names as `Document.files` has them: an editor's text, or
     the one that a fix would write.
@@ -303,10 +313,14 @@ def read(policy: str, unsaved: Mapping[str, bytes] | None = None) -> tuple[Docum
     """
     findings: list[Diagnostic] = []
     document = Document(policy, {}, [])
-    names = _file_names(policy)
+    try:
+        names = _file_names(policy)
+    except OSError as error:
+        findings.append(_unreadable(policy, reason(error)))
+        return document, findings, False
     if not names:
         findings.append(_unreadable(policy, "there is no *.yaml or *.yml file in this folder"))
-    for name in names:
+    for name in progress.counted("reading files", names):
         file = _read_file(name, findings, unsaved or {})
         if file:
             document.files.append(file)
@@ -363,7 +377,7 @@ def _read_file(name: str, findings: list[Diagnostic], unsaved: Mapping[str, byte
     except (OSError, ValueError) as error:
         findings.append(_unreadable(name, reason(error) if isinstance(error, OSError) else str(error)))
         return None
-    file = SourceFile(name, os.path.dirname(os.path.abspath(name)), hashlib.sha256(data).hexdigest(), [])
+    file = SourceFile(name, os.path.dirname(os.path.abspath(name)), [])
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -542,7 +556,7 @@ class _Builder:
                 "again here",
                 span=Span(self.file.name, line + 1, column + 1, (key_end or column + 1) + 1),
             )
-            same = value == mapping[key] and repr(value) == repr(mapping[key])  # `1 == True`, but not in their texts
+            same = _same(value, mapping[key])
             self.findings.append(
                 DUPLICATE_KEY.found(
                     f"the key `{key}` stands twice in one mapping",
@@ -629,7 +643,7 @@ def _events(text: str) -> Iterator[yaml.Event]:
 
 
 def _merge(document: Document, findings: list[Diagnostic]) -> None:
-    """One set of values from all files: collections join, the rest may be said once (or twice alike)."""
+    """One set of values from all files: collections join, the rest may be said once (or everywhere alike)."""
     values = document.values
     for file in document.files:
         root = cast("dict[str, Any]", file.root)
@@ -648,8 +662,16 @@ def _merge(document: Document, findings: list[Diagnostic]) -> None:
                 offset = len(values[key])
                 values[key].extend(cast("list[Any]", value))
                 _note_origins(document, file, key, value, offset)
-            elif value != values[key]:
+            elif not _same(value, values[key]):
                 _duplicate(document, file, (key,), findings)
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one == other and repr(one) == repr(other)  # `1 == True`, but not in their texts
 
 
 def _join(document: Document, file: SourceFile, key: str, value: dict[str, Any], findings: list[Diagnostic]) -> None:
@@ -672,12 +694,16 @@ def _note_origins(document: Document, file: SourceFile, key: str, value: Any, of
 
 
 def _duplicate(document: Document, file: SourceFile, path: Path, findings: list[Diagnostic]) -> None:
-    what = f"`{path[-1]}`" if len(path) == 1 else f"`{path[0]}.{path[1]}`"
+    if len(path) == 1:
+        what, order = f"`{path[0]}` is given in two files of this policy, and not alike", "say it in one of them"
+    else:
+        what = f"`{path[0]}.{path[1]}` is given in two files of this policy"
+        order = "remove one of the two; if it is another thing, rename it"
     findings.append(
         DUPLICATE_KEY.found(
-            f"{what} is given in two files of this policy",
+            what,
             Location((), "again here", span=file.span(path, of_key=True)),
             related=[Location((), "first here", span=document.span(Location(path, of="key")))],
-            help=["remove one of the two, or rename it"],
+            help=[order],
         )
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from .document import Document, SourceFile, read, read_bytes
 from .names import SYSTEM, defined, section_of
 from .policy_edits import CannotEdit, Replacement, applied, replacements
 from .spelling import typing_error
+from .stopping import written_beside
 
 if TYPE_CHECKING:
     from .acceptance import Judged
@@ -200,12 +200,6 @@ def _replace(name: str, before: str, after: str) -> None:
     mark = data[:3] if data.startswith(b"\xef\xbb\xbf") else b""
     if data[len(mark) :] != before.encode():
         raise OSError(f"{name} was changed meanwhile")
-    descriptor, beside = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".policyc-")
-    try:
-        with open(descriptor, "wb") as stream:
-            stream.write(mark + after.encode())
+    with written_beside(path, mark + after.encode()) as beside:
         shutil.copymode(path, beside)
         os.replace(beside, path)
-    except OSError:
-        os.unlink(beside)
-        raise

@@ -8,6 +8,9 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import partial
+
+from .stopping import swept
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -31,19 +34,36 @@ def locked(folder: str) -> Generator[None]:
     """
     import fcntl
 
-    os.makedirs(folder, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    absent = _absent(folder)
+    with swept(partial(_removed_if_empty, absent)):
+        os.makedirs(folder, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InUse(folder) from None
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-        yield
-    finally:
-        os.close(descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InUse(folder) from None
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _absent(folder: str) -> list[str]:
+    """The folder and those above it that are not there, from below."""
+    folder, absent = os.path.abspath(folder), list[str]()
+    while not os.path.lexists(folder):
+        absent.append(folder)
+        folder = os.path.dirname(folder)
+    return absent
+
+
+def _removed_if_empty(folders: list[str]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            os.rmdir(folder)
 
 
 def exchange(new: str, folder: str) -> str:

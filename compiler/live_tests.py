@@ -6,7 +6,6 @@ names stay. Every visitor comes through a PROXY header, and so from whatever add
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from ..schemas.policy_tests import Expected
 from ..schemas.target import TargetSettings
+from . import stopping
 from .bundle import Bundle
 from .loopback.moved_plan import Moved, move, visitor_certificate
 from .loopback.origin import Seen
@@ -48,7 +48,7 @@ def run_live(
     Raises `Missing` where the target's program is not here and `DidNotStart` where it does not take its configuration.
     """
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="policyc-")))
+        folder = Path(stack.enter_context(stopping.temporary_folder("policyc-")))
         files = folder / "files"
         files.mkdir(mode=0o700)
         wanted = _removed_headers(cases)

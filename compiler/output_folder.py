@@ -15,11 +15,15 @@ import tempfile
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
+from . import progress
 from .bundle import Bundle
 from .certificates import BadCertificate, read_clear_key
+from .document import Document
 from .folder_exchange import InUse, exchange, locked, restored, settle
+from .stopping import swept
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
@@ -27,6 +31,26 @@ MANIFEST_VERSION = 1
 
 class CannotWrite(Exception):
     """The output cannot be written. The message is for the user."""
+
+
+class NotWrittenByUs(Exception):
+    """A file that is no part of an output. The message is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An output as its manifest tells of it."""
+
+    folder: str
+    target: str
+    policy: str | None
+    """The policy's name without its folder; None in outputs of a policyc that did not write it down."""
+    digest: str
+    """`Document.digest` of the policy that it was built from."""
+    files: Mapping[str, str]
+    """The path of every file, with the SHA-256 of what was written."""
+    keys: Mapping[str, str]
+    """The paths of private keys, with what the policy calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +62,7 @@ class Output:
     """Keys that the operator must put there."""
 
 
-def assemble(bundle: Bundle, target: str, version: str, digest: str, copy_keys: bool) -> Output:
+def assemble(bundle: Bundle, policy: Document, target: str, version: str, copy_keys: bool) -> Output:
     """The bundle with its manifest and README, and with the private keys in clear where asked for.
 
     Raises CannotWrite where a key to copy cannot be read.
@@ -53,7 +77,8 @@ def assemble(bundle: Bundle, target: str, version: str, digest: str, copy_keys: 
     files["README.txt"] = (_readme(bundle, target, version, copy_keys).encode(), 0o644)
     manifest = {
         "manifest_version": MANIFEST_VERSION,
-        "policy_sha256": digest,
+        "policy": policy.short_name,
+        "policy_sha256": policy.digest,
         "target": target,
         "target_version": version,
         "files": {
@@ -98,6 +123,37 @@ def changes(folder: str, output: Output) -> list[str]:
     return lines
 
 
+def built_with(path: str) -> tuple[Built, str]:
+    """The output that a file is of, and the file's path in it. Raises NotWrittenByUs."""
+    full = os.path.abspath(path)
+    folder = os.path.dirname(full)
+    while not os.path.isfile(os.path.join(folder, MANIFEST)):
+        above = os.path.dirname(folder)
+        if above == folder:
+            raise NotWrittenByUs(f"{path} is in no folder that policyc wrote: there is no {MANIFEST} above it")
+        folder = above
+    try:
+        with open(os.path.join(folder, MANIFEST), "rb") as stream:
+            manifest: Any = json.load(stream)
+        files = cast("dict[str, dict[str, str]]", manifest["files"])
+        built = Built(
+            folder,
+            str(manifest["target"]),
+            manifest.get("policy"),
+            str(manifest["policy_sha256"]),
+            {file: str(said["sha256"]) for file, said in files.items()},
+            {str(key["path"]): str(key["policy_names"]) for key in manifest["keys"]},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise NotWrittenByUs(f"{os.path.join(folder, MANIFEST)} is not one that policyc wrote") from None
+    name = os.path.relpath(full, folder).replace(os.sep, "/")
+    if name in built.keys:
+        raise NotWrittenByUs(f"{path} is a private key: policyc does not look into it")
+    if name != MANIFEST and name not in built.files:
+        raise NotWrittenByUs(f"{path} is not one of the files that policyc wrote to {folder}")
+    return built, name
+
+
 def _owned(folder: str) -> set[str]:
     """The files in a folder that an earlier build wrote. Raises CannotWrite for a folder that is not ours."""
     try:
@@ -123,14 +179,16 @@ def write(folder: str, output: Output) -> None:
     Only one process at a time may do so: see `writing`.
     """
     folder = os.path.realpath(folder)
+    with swept(partial(_put_right, folder)):
+        _write(folder, output)
+
+
+def _write(folder: str, output: Output) -> None:
     parent = os.path.dirname(folder)
     staged = None
     try:
         os.makedirs(parent, exist_ok=True)
-        leftovers = _leftovers(folder)
-        restored(folder, leftovers)
-        for path in leftovers:
-            shutil.rmtree(path, ignore_errors=True)
+        _put_right(folder)
         owned = _owned(folder)
         _nothing_of_others(folder, output, owned)
         staged = tempfile.mkdtemp(prefix=_prefix(folder), dir=parent)
@@ -178,6 +236,14 @@ def _prefix(folder: str) -> str:
     return f".{os.path.basename(folder)}.policyc-"
 
 
+def _put_right(folder: str) -> None:
+    """After a build that was stopped or killed: no leftovers, and the old folder in its place if none is."""
+    leftovers = _leftovers(folder)
+    restored(folder, leftovers)
+    for path in leftovers:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def _leftovers(folder: str) -> list[str]:
     """What a build that was killed left beside a folder."""
     parent, prefix = os.path.dirname(folder), _prefix(folder)
@@ -199,7 +265,7 @@ def _nothing_of_others(folder: str, output: Output, owned: set[str]) -> None:
 
 
 def _fill(folder: str, output: Output, folder_mode: int) -> None:
-    for path, (data, mode) in output.files.items():
+    for path, (data, mode) in progress.counted("writing files", output.files.items()):
         full = os.path.join(folder, path)
         _make_folders(folder, os.path.dirname(path), folder_mode)
         # Private from the first moment, whatever the umask; what is public becomes so when it is whole.

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from .plan import Allow, Condition, Deny, PathMatcher, Rule, TextMatch
+from .plan import Action, Allow, Condition, Deny, PathMatcher, Rule, TextMatch
 
 MANY = 50
 """Paths from which on a run is a table. Below about 20 every shape costs the same, and rules are easier to read."""
@@ -18,7 +18,7 @@ MANY = 50
 
 @dataclass(frozen=True, slots=True)
 class PathTable:
-    """Consecutive rules that differ in their paths, ids and endings only.
+    """Consecutive rules that all let pass or all deny, and differ in their paths, ids and statuses only.
 
     A request's rule is that of its whole path in `exact`, else of the longest of the `beginnings` of its path, else
     none: the first of the rules that holds, as all that hold besides are behind it in the list. Texts are raw paths
@@ -32,6 +32,11 @@ class PathTable:
     ignore_case: bool
     exact: Mapping[str, Rule]
     beginnings: Mapping[str, Rule]
+
+    @property
+    def allows(self) -> bool:
+        """Whether they let pass."""
+        return isinstance(self.rules[0].actions[0], Allow)
 
     def rule_of(self, path: str) -> Rule | None:
         """The rule of a raw path, `when` and `unless` apart."""
@@ -51,7 +56,7 @@ def in_tables(rules: Sequence[Rule]) -> Iterator[Rule | PathTable]:
             yield _table(run)
 
 
-def _kind(rule: Rule) -> tuple[Condition, Condition | None, bool] | None:
+def _kind(rule: Rule) -> tuple[Condition, Condition | None, bool, type[Action]] | None:
     """What rules of one table have in common; None for a rule that fits into none.
 
     Their only action ends the walk without more: what else rules do is asked of each by itself.
@@ -60,7 +65,7 @@ def _kind(rule: Rule) -> tuple[Condition, Condition | None, bool] | None:
     plain = paths and all(one.plain and one.ignore_case is paths[0].ignore_case for one in paths)
     if not plain or len(rule.actions) != 1 or not isinstance(rule.actions[0], Allow | Deny):
         return None
-    return replace(rule.when, paths=()), rule.unless, paths[0].ignore_case
+    return replace(rule.when, paths=()), rule.unless, paths[0].ignore_case, type(rule.actions[0])
 
 
 def _table(rules: tuple[Rule, ...]) -> PathTable:

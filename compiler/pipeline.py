@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from ..schemas.policy import Policy
 from ..schemas.target import TargetSettings
-from . import lint
+from . import lint, progress
 from .acceptance import UNUSED_ACCEPTANCE, Judged, judge
 from .bundle import Bundle
 from .diagnostics import Diagnostic, Rule, Severity
@@ -88,7 +88,7 @@ def examine(
         judged.standing[:] = _said_once(judged.standing, [rule for name in chosen for rule in targets[name].rules()])
     else:
         judged = Judged(findings, [])
-    judged.standing.sort(key=lambda finding: _order(loaded.document, finding))
+    judged.standing[:] = in_document_order(loaded.document, judged.standing)
     judged.standing[:] = [with_fixes(loaded.document, finding) for finding in judged.standing]
     return judged
 
@@ -106,6 +106,11 @@ def _known_findings(
     """The names of all findings. The other targets are loaded only where an accepted one may be theirs."""
     known = lint.every_rule({name: targets[name] for name in chosen})
     return known if accepted <= known.keys() else lint.every_rule(targets)
+
+
+def in_document_order(document: Document, findings: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Findings as reports have them."""
+    return sorted(findings, key=lambda finding: _order(document, finding))
 
 
 def _order(document: Document, finding: Diagnostic) -> tuple[int, int, int, int, str, str]:
@@ -131,6 +136,5 @@ def compile_for(loaded: Loaded, target: Target[TargetSettings]) -> Bundle:
     """A target's files. Only for a policy that `examine` found without errors for this target."""
     if loaded.plan is None:
         raise ValueError("the policy has errors")
-    # A file's name may hold bytes that are no text: in comments these are question marks.
-    source = loaded.document.name.rstrip("/").rpartition("/")[2].encode(errors="replace").decode()
-    return target.build(loaded.plan, settings_for(loaded, target), source)
+    progress.stage(target.name)
+    return target.build(loaded.plan, settings_for(loaded, target), loaded.document.short_name)

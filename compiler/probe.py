@@ -264,10 +264,10 @@ def _lint(
             for one in about:
                 one.findings.append(finding)
             others += [] if about else [finding]
-    for finding, why in judged.accepted:
+    for finding, entry in judged.accepted:
         for name in finding.backends:
             if name in by_name:
-                by_name[name].accepted.append((finding, why))
+                by_name[name].accepted.append((finding, entry.reason))
     return others
 
 

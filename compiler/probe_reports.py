@@ -93,7 +93,10 @@ def _summary(probed: Probed) -> str:
 
 
 def as_json(policy: str, probed: Probed, targets: Sequence[str], recorded: Sequence[tuple[str, str, str]] = ()) -> str:
-    """One JSON object, indented. `report_version` changes when a reader would have to; a key may be added without."""
+    """One JSON object, indented, as `schemas/probe.schema.json` describes it.
+
+    `report_version` changes when a reader would have to; a key may be added without.
+    """
     report = {
         "report_version": REPORT_VERSION,
         "policy": policy,

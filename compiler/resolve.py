@@ -2,6 +2,9 @@
 
 Goes on as far as it can. What cannot be resolved becomes a finding and is left out of the Plan, with everything that
 hangs on it; a build with such a finding writes nothing.
+
+What has a name (sites, backends, …) is in the order of names: nothing follows from where the document says it, or in
+which file of a folder. Lists (rules, hostnames, servers) have the order that they were given.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import TypeVar
 
 from ..schemas import policy as written
 from ..schemas.values import SocketAddress
+from . import progress
 from .certificates import BadCertificate, read_certificates, read_crl, read_public_half
 from .conditions import hostname, path_matchers
 from .diagnostics import Diagnostic, Location, Path, Severity, declare
@@ -334,18 +338,21 @@ class _Resolver:
     def plan(self) -> Plan:
         policy = self.policy
         certificates = _present(
-            (name, self._public_certificate(name, pair)) for name, pair in policy.public_certificates.items()
+            (name, self._public_certificate(name, pair))
+            for name, pair in progress.counted("certificates", sorted(policy.public_certificates.items()))
         )
-        anchors = _present((name, self._anchors(name, ca)) for name, ca in policy.backend_cas.items())
-        backends = _present((name, self._backend(name, backend, anchors)) for name, backend in policy.backends.items())
+        anchors = _present((name, self._anchors(name, ca)) for name, ca in sorted(policy.backend_cas.items()))
+        backends = _present(
+            (name, self._backend(name, backend, anchors)) for name, backend in sorted(policy.backends.items())
+        )
         lists = self._rule_lists()
         sites = _present(
             (name, self._site(name, site, certificates, anchors, backends, lists))
-            for name, site in policy.sites.items()
+            for name, site in progress.counted("sites", sorted(policy.sites.items()))
         )
         self._hostnames_once()
         self._sockets_once()
-        listeners = tuple(self._listener(name, listener, sites) for name, listener in policy.listeners.items())
+        listeners = tuple(self._listener(name, listener, sites) for name, listener in sorted(policy.listeners.items()))
         if len(listeners) > 1:
             self._use(Feature.SEVERAL_LISTENERS, ("listeners",))
         self._rule_features(lists.values(), sites)
@@ -595,11 +602,11 @@ class _Resolver:
     def _rule_lists(self) -> dict[tuple[str, PathOptions], RuleList]:
         """Each list for each kind of spelling that its sites let through: what a literal matches depends on it."""
         asked: dict[str, dict[PathOptions, None]] = {name: {} for name in self.policy.inspection_rules}
-        for site in self.policy.sites.values():
+        for _, site in sorted(self.policy.sites.items()):
             for name in site.inspect:
                 asked.get(name, {})[self._path_options(site).spellings] = None
         lists: dict[tuple[str, PathOptions], RuleList] = {}
-        for name, rules in self.policy.inspection_rules.items():
+        for name, rules in sorted(self.policy.inspection_rules.items()):
             told: list[Diagnostic] = []
             for options in asked[name] or (STRICT,):
                 lists[name, options] = rule_list(name, rules, options, told)

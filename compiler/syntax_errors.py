@@ -42,6 +42,8 @@ def explain(error: yaml.MarkedYAMLError, lines: list[str]) -> Fault:
     started = _place(error.context_mark)
     noticed = _place(error.problem_mark) or started or (0, 0)
     text = lines[noticed[0]] if noticed[0] < len(lines) else ""
+    if "maximum nesting depth" in problem:
+        return Fault(noticed, "nested more than a thousand deep", "a policy needs no more than a dozen levels")
     if "\t" in text[: len(text) - len(text.lstrip())] or "'\\t'" in problem or "tab" in problem:
         return Fault(noticed, "a tab cannot be used for indentation", "use spaces")
     if "scanning an alias" in context:

@@ -59,6 +59,14 @@ class Target(ABC, Generic[S]):
     def build(self, plan: Plan, settings: S, source: str) -> Bundle:
         """The output for a plan without unaccepted errors. `source` is the policy's name for comments."""
 
+    def levels_above_a_place(self, file: str) -> int:
+        """How a file of the output says which place of the policy its lines are about: see `written_places`.
+
+        0: in comments, about what follows. Else in values, about the block that begins so many levels of indentation
+        above.
+        """
+        return 0
+
     def rotation(self, plan: Plan, settings: S, rotation: Rotation) -> Order:
         """What must be done on this target when a backend gets a new certificate. Here: as who verifies by a CA."""
         from .rotation import by_trust

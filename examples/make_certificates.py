@@ -55,7 +55,20 @@ def firewall(folder: Path) -> None:
     write(folder, "api-internal", leaf(["api.example.internal"], internal))
 
 
-EXAMPLES: dict[str, Callable[[Path], None]] = {"weberlab": weberlab, "two-sites": two_sites, "firewall": firewall}
+def teams(folder: Path) -> None:
+    """A public certificate for each team's site, and the CA of the servers behind."""
+    visible = _public(folder)
+    write(folder, "shop-fullchain", leaf(["shop.example.com", "www.shop.example.com"], visible))
+    write(folder, "wiki-fullchain", leaf(["wiki.example.com"], visible))
+    (folder / "internal-ca.pem").write_bytes(authority("Example Internal CA").pem)
+
+
+EXAMPLES: dict[str, Callable[[Path], None]] = {
+    "weberlab": weberlab,
+    "two-sites": two_sites,
+    "firewall": firewall,
+    "teams": teams,
+}
 
 
 def make(example: str, *, force: bool = False) -> Path:

@@ -73,7 +73,8 @@ def policy_schema(targets: Mapping[str, type[TargetSettings]]) -> dict[str, Any]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "policyc policy, version 1",
-        **{key: value for key, value in policy.items() if key != "title"},
+        # Of a policy in a folder, one file says the `version`: an editor sees each by itself.
+        **{key: value for key, value in policy.items() if key not in ("title", "required")},
         # Not those that stand above, and not those that pydantic leaves there of types whose schema we give ourselves.
         "$defs": {name: one for name, one in parts.items() if f'"{_REFERENCE.format(model=name)}"' in used},
     }

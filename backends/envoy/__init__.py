@@ -56,5 +56,9 @@ class EnvoyTarget(Target["Settings"]):
 
         return render(lower(plan, settings, source))
 
+    def levels_above_a_place(self, file: str) -> int:
+        """In ``metadata: {filter_metadata: {policyc: {source: …}}}`` of what it is about."""
+        return 4 if file.endswith(".json") else 0
+
 
 TARGET = EnvoyTarget()

@@ -48,6 +48,8 @@ def render(configuration: Configuration) -> Bundle:
         files={"envoy.json": text.encode(), **dict(configuration.files)},
         keys=configuration.keys,
         check=("envoy", "--mode", "validate", "-c", "envoy.json"),
+        # Its words may go over many lines, and are the last that it says.
+        check_fault=r"\[critical\]\[main\] \[[^]]*\] (?:error initializing configuration '[^']*': )?((?:.|\n)+)",
         run=("envoy", "-c", "envoy.json"),
         install="Copy this folder to the machine, add the keys, and start `envoy -c envoy.json` in it.",
     )

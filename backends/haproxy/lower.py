@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from ...compiler.normal_form import STRICT, USUAL_METHODS
 from ...compiler.plan import (
+    HostGroup,
     Hostname,
     Listener,
     Plan,
@@ -17,6 +18,7 @@ from ...compiler.plan import (
     Upstream,
     Verify,
 )
+from ...compiler.profiles import profile_name, profiles
 from .expressions import whole
 from .model import (
     Acl,
@@ -24,12 +26,13 @@ from .model import (
     CertificateList,
     Configuration,
     Frontend,
-    HostMap,
     Inspection,
     KeyPair,
     ListedCertificate,
     Literal,
+    MapFile,
     RedirectFrontend,
+    RouteMaps,
     RouteTo,
     Section,
     Server,
@@ -37,7 +40,7 @@ from .model import (
     TcpFrontend,
     Tls,
 )
-from .rules import forms_of, inspection, network_lines, word
+from .rules import forms_of, inspection, maps_of, network_lines, word
 from .support import Settings
 
 SOCKET_LIMIT = 90
@@ -46,38 +49,22 @@ SOCKET_LIMIT = 90
 _BUFFER, _RESERVE = 16_384, 1_024
 """HAProxy's own buffer, and what it keeps free in it. The rest is what a request's head may have."""
 
-Names = Mapping[str, str]
-"""Site → what tells its rules from other sites': their lists, and options that differ from the usual."""
-
 
 # --- names ----------------------------------------------------------------------------------------------------
 
 
-def _rules_of_sites(plan: Plan) -> dict[str, str]:
-    """Names for rules. Sites with the same lists and options share them; no name of the policy holds a colon."""
-    names: dict[str, str] = {}
-    first: dict[object, str] = {}
-    for site in plan.sites:
-        auth = site.client_auth
-        options = (
-            site.methods,
-            site.websocket,
-            site.path_options,
-            (auth.required, auth.forward_subject) if auth else None,
-        )
-        lists = ":".join(word(rule_list.name) for rule_list in site.rule_lists)
-        usual = options == (USUAL_METHODS, False, STRICT, None)
-        names[site.name] = lists if usual else f"{lists}::{first.setdefault((lists, options), site.name)}"
-    return names
+def _rules_name(site: Site) -> str:
+    """What tells a site's rules from those of sites with other lists and options."""
+    return word(profile_name(site))
 
 
 def _named(*parts: str) -> str:
     return ":".join(part for part in parts if part)
 
 
-def _section_name(upstream: Upstream, site: Site, rules: Names) -> str:
+def _section_name(upstream: Upstream, site: Site) -> str:
     """The backend section for an upstream and a site's rules; or for connections that are passed through."""
-    return _named(upstream.id, rules[site.name]) if site.decrypt else f"{upstream.id}::tcp"
+    return _named(upstream.id, _rules_name(site)) if site.decrypt else f"{upstream.id}::tcp"
 
 
 # --- backends -------------------------------------------------------------------------------------------------
@@ -112,9 +99,7 @@ def _client_certificate(upstream: Upstream) -> str:
     return f"client/{upstream.backend.name}.crt"
 
 
-def _section(
-    site: Site, upstream: Upstream, name: str, rules: Names, checked: str | None, settings: Settings
-) -> Section:
+def _section(site: Site, upstream: Upstream, name: str, checked: str | None, settings: Settings) -> Section:
     backend = upstream.backend
     names = [str(server.socket).replace("[", "").replace("]", "") for server in backend.servers]
     names = [f"{one}-{index}" if one in names[:index] else one for index, one in enumerate(names)]
@@ -122,7 +107,7 @@ def _section(
         path=backend.path,
         name=name,
         upstream=backend.name,
-        inspection=_named("inspect", rules[site.name]) if site.decrypt else None,
+        inspection=_named("inspect", _rules_name(site)) if site.decrypt else None,
         balance=backend.balance,
         servers=tuple(
             Server(one, str(server.socket), server.weight, server.backup, f"{checked}/{one}" if checked else None)
@@ -146,12 +131,12 @@ def _upstreams(site: Site) -> Iterator[Upstream]:
             yield route.upstream
 
 
-def _sections(plan: Plan, rules: Names, settings: Settings) -> Iterator[Section]:
+def _sections(plan: Plan, settings: Settings) -> Iterator[Section]:
     seen: set[str] = set()
     checked: dict[tuple[str, bool], str] = {}
     for site in plan.sites:
         for upstream in _upstreams(site):
-            name = _section_name(upstream, site, rules)
+            name = _section_name(upstream, site)
             if name in seen:
                 continue
             seen.add(name)
@@ -160,7 +145,7 @@ def _sections(plan: Plan, rules: Names, settings: Settings) -> Iterator[Section]
                 # A connection passed through is checked in another way.
                 watched = checked.get((upstream.id, site.decrypt))
                 checked.setdefault((upstream.id, site.decrypt), name)
-            yield _section(site, upstream, name, rules, watched, settings)
+            yield _section(site, upstream, name, watched, settings)
 
 
 # --- listeners ------------------------------------------------------------------------------------------------
@@ -187,14 +172,14 @@ def _binds(listener: Listener, sockets: Iterable[object]) -> tuple[Bind, ...]:
     return tuple(Bind(str(socket), str(socket).startswith("["), listener.proxy_protocol) for socket in sockets)
 
 
-def _host_map(listener: Listener, rules: Names) -> HostMap:
+def _host_map(listener: Listener) -> MapFile:
     names: list[tuple[Hostname, str]] = []
     for site in listener.sites:
         for group in site.groups:
-            section = _section_name(group.upstream, site, rules)
+            section = _section_name(group.upstream, site)
             place = f"{section}//{group.id}" if site.decrypt else f"/{section}/"
             names += [(host, f"{site.name}/{place}") for host in group.hostnames]
-    return HostMap(_map_file(listener), listener.path, tuple((str(host), place) for host, place in names))
+    return MapFile(_map_file(listener), listener.path, tuple((str(host), place) for host, place in names))
 
 
 def _map_file(listener: Listener) -> str:
@@ -205,13 +190,42 @@ def _list_file(listener: Listener) -> str:
     return f"certs/{listener.name}.list"
 
 
-def _routes(listener: Listener, rules: Names) -> Iterator[RouteTo]:
+def _routed(listener: Listener) -> Iterator[tuple[Site, HostGroup]]:
     for site in listener.sites:
         if site.decrypt:
-            for group in site.groups:
-                for route in group.routes:
-                    section = _section_name(route.upstream, site, rules)
-                    yield RouteTo(route.path, group.id, whole(route.prefix.expression), section)
+            yield from ((site, group) for group in site.groups if group.routes)
+
+
+def _is_plain(group: HostGroup) -> bool:
+    return all(route.prefix.plain and not route.prefix.ignore_case for route in group.routes)
+
+
+def _routes(listener: Listener) -> Iterator[RouteTo]:
+    """One by one, the longest first: with paths that have several spellings."""
+    for site, group in _routed(listener):
+        if not _is_plain(group):
+            for route in group.routes:
+                section = _section_name(route.upstream, site)
+                yield RouteTo(route.path, group.id, whole(route.prefix.expression), section)
+
+
+def _route_maps(listener: Listener) -> RouteMaps | None:
+    """However many there are: HAProxy finds the longest of the beginnings."""
+    whole_paths: list[tuple[str, str]] = []
+    beginnings: list[tuple[str, str]] = []
+    for site, group in _routed(listener):
+        if _is_plain(group):
+            for route in group.routes:
+                key, section = f"{group.id}{route.prefix.text}", _section_name(route.upstream, site)
+                if not key.endswith("/"):
+                    whole_paths.append((key, section))
+                beginnings.append((key if key.endswith("/") else f"{key}/", section))
+    if not beginnings:
+        return None
+    return RouteMaps(
+        MapFile(f"maps/{listener.name}.whole-paths.map", listener.path, tuple(whole_paths)),
+        MapFile(f"maps/{listener.name}.beginnings.map", listener.path, tuple(beginnings)),
+    )
 
 
 def _certificate_list(listener: Listener) -> CertificateList:
@@ -256,7 +270,7 @@ def _tcp_frontend(plan: Plan, listener: Listener, settings: Settings) -> TcpFron
     )
 
 
-def _frontend(listener: Listener, tcp: TcpFrontend | None, rules: Names) -> Frontend:
+def _frontend(listener: Listener, tcp: TcpFrontend | None) -> Frontend:
     return Frontend(
         path=listener.path,
         name=listener.name,
@@ -268,7 +282,10 @@ def _frontend(listener: Listener, tcp: TcpFrontend | None, rules: Names) -> Fron
         trusted=(trusted := _trusted(listener)),
         peer=(peer := tuple((Literal(one.name), Literal("ipv6", one.name.endswith("ipv6"))) for one in trusted)),
         trusting=tuple((*term, Literal("more")) for term in peer),
-        routes=tuple(_routes(listener, rules)),
+        ways=_route_maps(listener),
+        routes=tuple(_routes(listener)),
+        only_ipv4=not (listener.trusted_proxies or listener.proxy_protocol)
+        and all(bind.address.version == 4 for bind in listener.binds),
     )
 
 
@@ -324,27 +341,33 @@ def _buffer(inspections: Iterable[Inspection]) -> int | None:
 
 def lower(plan: Plan, settings: Settings) -> Configuration:
     """The parts of `haproxy.cfg` for a plan without unaccepted errors."""
-    rules = _rules_of_sites(plan)
     decrypted = [site for site in plan.sites if site.decrypt]
-    inspections = [
-        inspection(name, site)
-        for name, site in {_named("inspect", rules[site.name]): site for site in reversed(decrypted)}.items()
-    ][::-1]
+    inspections = [inspection(_named("inspect", word(one.name)), one.sites[0]) for one in profiles(decrypted)]
     tcp = {one.name: found for one in plan.listeners if (found := _tcp_frontend(plan, one, settings))}
     # Without any site it still has a socket, on which every name is refused.
     https = [one for one in plan.listeners if not one.sites or any(site.decrypt for site in one.sites)]
+    frontends = tuple(_frontend(one, tcp.get(one.name)) for one in https)
     return Configuration(
         version=settings.version,
         log=settings.access_log,
         buffer=_buffer(inspections),
         head=_BUFFER - _RESERVE,
         inspections=tuple(inspections),
-        frontends=tuple(_frontend(one, tcp.get(one.name), rules) for one in https),
+        frontends=frontends,
         redirects=tuple(_redirect(one) for one in plan.listeners if one.redirect_http),
         tcp=tuple(tcp.values()),
-        sections=tuple(_sections(plan, rules, settings)),
+        sections=tuple(_sections(plan, settings)),
         tables=tuple({rate.table: rate for one in inspections for rate in one.rates}.values()),
-        maps=tuple(_host_map(one, rules) for one in plan.listeners),
+        maps=tuple(
+            {
+                one.file: one
+                for one in (
+                    *(_host_map(listener) for listener in plan.listeners),
+                    *(one for front in frontends if front.ways for one in (front.ways.whole, front.ways.beginnings)),
+                    *(one for each in inspections for one in maps_of(each)),
+                )
+            }.values()
+        ),
         lists=tuple(_certificate_list(one) for one in https),
         pairs=tuple({one.file: one for one in _pairs(decrypted)}.values()),
         anchors=tuple({one.name: one for one in _anchors(decrypted) if not one.system}.values()),

@@ -14,6 +14,11 @@ from http import HTTPStatus
 from ...compiler.diagnostics import Path
 from ...compiler.plan import Balance, Health, Timeouts, TrustAnchors
 
+WILDCARD = "var(txn.wildcard)"
+"""The host as the wildcard that would cover it."""
+SOURCES = {"ipv4": "var(txn.ipv4)", "ipv6": "var(txn.ipv6)"}
+"""The visitor's address, where it is of the family."""
+
 # --- rules ----------------------------------------------------------------------------------------------------
 
 
@@ -82,6 +87,35 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class MapFile:
+    """A file of keys, each with what it leads to."""
+
+    file: str
+    path: Path
+    entries: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A long run of rules on plain paths: `whole` and `beginnings` lead from a path to ``rule/status``.
+
+    What they find is in the variable `found`, and counts where `terms` hold; `held` is where it is then. `refusals`:
+    the statuses of those rules, none where they let pass.
+    """
+
+    path: Path
+    rules: int
+    found: str
+    held: str
+    ignore_case: bool
+    whole: MapFile | None
+    beginnings: MapFile | None
+    acls: tuple[Acl, ...]
+    terms: Terms
+    refusals: tuple[Refuse, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rate:
     """At most `most` requests of one source within `window` milliseconds, counted in `table`."""
 
@@ -143,7 +177,7 @@ class Inspection:
     methods: tuple[str, ...]
     websocket: bool
     client: ClientCertificate | None
-    steps: tuple[Step, ...]
+    steps: tuple[Step | Lookup, ...]
     rates: tuple[Rate, ...]
     bodies: tuple[BodyLimit, ...]
     request_edits: tuple[Edit, ...]
@@ -152,7 +186,7 @@ class Inspection:
     @property
     def passes(self) -> bool:
         """Whether a step lets requests pass others."""
-        return any(isinstance(step.ending, Pass) for step in self.steps)
+        return any(not one.refusals if isinstance(one, Lookup) else isinstance(one.ending, Pass) for one in self.steps)
 
 
 # --- listeners ------------------------------------------------------------------------------------------------
@@ -182,7 +216,7 @@ class Bind:
 
 @dataclass(frozen=True, slots=True)
 class RouteTo:
-    """Requests of a group of hostnames whose path matches one of `expressions` go to another section."""
+    """Requests of a group of hostnames whose path matches `expression` go to another section."""
 
     path: Path
     group: str
@@ -191,11 +225,19 @@ class RouteTo:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteMaps:
+    """From group and path to another section, by the whole path and by its beginning."""
+
+    whole: MapFile
+    beginnings: MapFile
+
+
+@dataclass(frozen=True, slots=True)
 class Frontend:
     """A listener's sockets for HTTP over TLS. `marked`: its TCP part connects, with a PROXY header in front.
 
     `peer`: what holds, by the ACLs of `trusted`, where the address looked at is a trusted proxy's; `trusting`: where
-    there is another one before it as well.
+    there is another one before it as well. `only_ipv4`: no visitor has another address.
     """
 
     path: Path
@@ -208,7 +250,9 @@ class Frontend:
     trusted: tuple[Acl, ...]
     peer: Terms
     trusting: Terms
+    ways: RouteMaps | None
     routes: tuple[RouteTo, ...]
+    only_ipv4: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,15 +334,6 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class HostMap:
-    """Hostname (with `*` for its first label where it is a wildcard) → ``site/http section/tcp section/group``."""
-
-    file: str
-    path: Path
-    entries: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ListedCertificate:
     """A line of a crt-list: certificate, and the names that it is shown for.
 
@@ -350,7 +385,25 @@ class Configuration:
     tcp: tuple[TcpFrontend, ...]
     sections: tuple[Section, ...]
     tables: tuple[Rate, ...]
-    maps: tuple[HostMap, ...]
+    maps: tuple[MapFile, ...]
     lists: tuple[CertificateList, ...]
     pairs: tuple[KeyPair, ...]
     anchors: tuple[TrustAnchors, ...]
+
+    @property
+    def wildcards(self) -> bool:
+        """Whether a rule asks for hosts below a wildcard."""
+        return WILDCARD in self._samples()
+
+    @property
+    def sources(self) -> bool:
+        """Whether a rule asks for addresses."""
+        return not self._samples().isdisjoint(SOURCES.values())
+
+    @property
+    def ipv6_servers(self) -> bool:
+        """Whether a server has such an address."""
+        return any(server.address.startswith("[") for section in self.sections for server in section.servers)
+
+    def _samples(self) -> set[str]:
+        return {acl.sample for one in self.inspections for step in one.steps for acl in step.acls}

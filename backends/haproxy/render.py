@@ -16,7 +16,7 @@ from ...compiler.diagnostics import format_path
 from ...compiler.normal_form import FORWARDED_FOR, HOST, MAX_FORWARDED, escape_text
 from ...compiler.plan import Balance
 from .expressions import joined_lines, whole
-from .model import CertificateList, Configuration, HostMap, ListedCertificate, Literal, Terms
+from .model import CertificateList, Configuration, ListedCertificate, Literal, MapFile, Terms
 from .rules import PASSED
 
 _BARE = re.compile(r"!?[A-Za-z0-9_.:/,()@+=*\[\]-]+\Z")
@@ -197,6 +197,8 @@ def render(configuration: Configuration, source: str) -> Bundle:
         files=files,
         keys=tuple(keys),
         check=("haproxy", "-c", "-f", "haproxy.cfg"),
+        # The summary lines that end it tell nothing.
+        check_fault=r"^\[ALERT\] +\(\d+\) : (?:config : )?+(?!Error\(s\) found|Fatal errors found)(.+)",
         run=("haproxy", "-f", "haproxy.cfg"),
         install="Start it in this folder: the names of files in it are relative.",
     )
@@ -232,8 +234,8 @@ def _conditions(terms: Terms) -> list[Condition]:
     return [Condition(tuple(line)) for line in lines]
 
 
-def _map(one: HostMap, place: Comment) -> bytes:
-    return _lines(place, (f"{quote(Bare(host))} {quote(Bare(to))}" for host, to in one.entries))
+def _map(one: MapFile, place: Comment) -> bytes:
+    return _lines(place, (f"{quote(Bare(key))} {quote(Bare(to))}" for key, to in one.entries))
 
 
 def _list(one: CertificateList, place: Comment) -> bytes:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Network
-from itertools import product
+from itertools import count, product
 
 from ...compiler.backtracking import elements
 from ...compiler.diagnostics import Path
 from ...compiler.normal_form import PathOptions, forms
+from ...compiler.path_tables import PathTable, in_tables
 from ...compiler.plan import (
     Allow,
     Condition,
@@ -23,11 +25,14 @@ from ...compiler.plan import (
     RateLimit,
     Redirect,
     Rule,
+    RuleList,
     Site,
     TextMatch,
 )
 from .expressions import alternatives, joined_lines, nowhere, other_than, whole
 from .model import (
+    SOURCES,
+    WILDCARD,
     Acl,
     BodyLimit,
     ClientCertificate,
@@ -35,6 +40,8 @@ from .model import (
     Forms,
     Inspection,
     Literal,
+    Lookup,
+    MapFile,
     Pass,
     Rate,
     RedirectTo,
@@ -75,11 +82,11 @@ class _Tests:
         if condition.hosts:
             exact = [host.name for host in condition.hosts if not host.wildcard]
             below = [str(host) for host in condition.hosts if host.wildcard]
-            samples = (("var(txn.host)", exact), ("var(txn.wildcard)", below))
+            samples = (("var(txn.host)", exact), (WILDCARD, below))
             self._field("host", [(sample, "str", _lines(names)) for sample, names in samples])
         if condition.sources:
             lines = network_lines(condition.sources)
-            self._field("source", [(f"var(txn.{family})", "ip", patterns) for family, patterns in lines.items()])
+            self._field("source", [(SOURCES[family], "ip", patterns) for family, patterns in lines.items()])
         if condition.headers:
             self._headers(condition.headers)
 
@@ -170,14 +177,51 @@ def network_lines(networks: Iterable[Network]) -> dict[str, list[tuple[str, ...]
 # --- the walk -------------------------------------------------------------------------------------------------
 
 
-def _steps(rules: Sequence[Rule], variables: Mapping[str, str]) -> Iterator[Step]:
+def _steps(lists: Sequence[RuleList], variables: Mapping[str, str]) -> Iterator[Step | Lookup]:
     passes = False
-    for rule in rules:
-        ending = _ending(rule)
-        terms, acls = _terms(rule, isinstance(ending, Pass), passes)
-        labels = tuple(json.dumps(action.label) for action in rule.actions if isinstance(action, LogLabel))
-        yield Step(rule.path, rule.id, acls, terms, variables.get(rule.id), labels, ending)
-        passes = passes or isinstance(ending, Pass)
+    variables_of_tables = (f"txn.table{number}" for number in count(1))
+    for rule_list in lists:
+        numbers = count(1)
+        for one in in_tables(rule_list.rules):
+            if isinstance(one, PathTable):
+                yield _lookup(rule_list.name, next(numbers), one, next(variables_of_tables), passes)
+                passes = passes or one.allows
+                continue
+            ending = _ending(one)
+            terms, acls = _terms(one, isinstance(ending, Pass), passes)
+            labels = tuple(json.dumps(action.label) for action in one.actions if isinstance(action, LogLabel))
+            yield Step(one.path, one.id, acls, terms, variables.get(one.id), labels, ending)
+            passes = passes or isinstance(ending, Pass)
+
+
+def _lookup(list_name: str, number: int, table: PathTable, variable: str, passes: bool) -> Lookup:
+    """The `number`-th table of a list. Its files are named after the list, so that all sites with it share them."""
+    name = f"{word(list_name)}:table{number}"
+    found = Acl(f"{name}:found", f"var({variable})", "found", ((),))
+    besides = replace(table.rules[0], id=name, when=table.when)
+    terms, acls = _terms(besides, table.allows, passes)
+    always = terms == ((),)
+
+    def leads_to(kind: str, rules: Mapping[str, Rule]) -> MapFile | None:
+        entries = tuple((text, "/".join((rule.id, *map(str, _statuses(rule))))) for text, rule in rules.items())
+        return MapFile(f"rules/{list_name}/{number}-{kind}.map", table.rules[0].path, entries) if entries else None
+
+    return Lookup(
+        path=table.rules[0].path,
+        rules=len(table.rules),
+        found=variable,
+        held=variable if always else f"{variable}.held",
+        ignore_case=table.ignore_case,
+        whole=leads_to("whole", table.exact),
+        beginnings=leads_to("beginnings", table.beginnings),
+        acls=() if always else (found, *acls),
+        terms=() if always else tuple((Literal(found.name), *term) for term in terms),
+        refusals=tuple(map(Refuse, sorted({status for rule in table.rules for status in _statuses(rule)}))),
+    )
+
+
+def _statuses(rule: Rule) -> list[int]:
+    return [action.status for action in rule.actions if isinstance(action, Deny)]
 
 
 def _ending(rule: Rule) -> Pass | Refuse | RedirectTo | None:
@@ -243,6 +287,12 @@ def forms_of(options: PathOptions) -> Forms:
     return Forms(whole(form.f1_pcre), whole(form.f2_pcre), other_than(form.r3))
 
 
+def maps_of(one: Inspection) -> list[MapFile]:
+    """The files of its tables."""
+    tables = [step for step in one.steps if isinstance(step, Lookup)]
+    return [file for table in tables for file in (table.whole, table.beginnings) if file]
+
+
 def inspection(name: str, site: Site) -> Inspection:
     """What requests of a site, and of all with the same lists and options, go through."""
     rules = [rule for rule_list in site.rule_lists for rule in rule_list.rules]
@@ -256,7 +306,7 @@ def inspection(name: str, site: Site) -> Inspection:
         methods=site.methods,
         websocket=site.websocket,
         client=ClientCertificate(auth.path, auth.required, auth.forward_subject) if auth else None,
-        steps=tuple(_steps(rules, variables)),
+        steps=tuple(_steps(site.rule_lists, variables)),
         rates=tuple(rate(rule, one, applied) for rule, one, applied in followed if isinstance(one, RateLimit)),
         bodies=tuple(
             BodyLimit(rule.path, rule.id, applied, one.size, one.size <= BODY_LIMIT)

@@ -180,6 +180,7 @@ def render(configuration: Configuration, source: str) -> Bundle:
         check=("nginx", "-t", "-p", "{folder}/", "-c", "{folder}/nginx.conf"),
         # Then it opens the sockets, which needs the rights, addresses and folders of the machine that it will run on.
         check_says="syntax is ok",
+        check_fault=r"^(?:nginx: |\S+ \S+ )\[(?:emerg|alert|crit)\] (?:\d+#\d+: )?(.+)",
         run=("nginx", "-p", "{folder}/", "-c", "{folder}/nginx.conf"),
         install="\n".join([_KEPT, *_folders(configuration)]),
     )

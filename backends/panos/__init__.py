@@ -45,6 +45,9 @@ class PanosTarget(Target["Settings"]):
 
         return render(lower(plan, settings, source), source)
 
+    def levels_above_a_place(self, file: str) -> int:
+        return 1 if file.endswith((".xml", ".tf")) else 0
+
     def rotation(self, plan: Plan, settings: Settings, rotation: Rotation) -> Order:
         from .renewal import order
 

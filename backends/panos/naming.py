@@ -19,6 +19,8 @@ CERTIFICATE_NAME = 31  # Panorama's; a firewall has 63 [HELP]. The shorter one e
 RULE_DESCRIPTION, OBJECT_DESCRIPTION, CATEGORY_DESCRIPTION = 1024, 1023, 255  # [SPEC], [HELP]
 TAG_COMMENT = 1023  # [SPEC administrative-tag]
 TAGS = 64  # of one object or rule [HELP]
+PLACES = 8
+"""So many places of the policy stand in a description."""
 
 TAG = "policyc"
 """The tag that everything has."""
@@ -62,9 +64,14 @@ def spelled(address: object) -> str:
 
 
 def describe(source: str, paths: Iterable[Path], limit: int) -> str:
-    """``policy.yaml: sites.a, sites.b``. On the command line ``?`` asks for help and ``"`` ends a value: both go."""
+    """``policy.yaml: sites.a, sites.b``. On the command line ``?`` asks for help and ``"`` ends a value: both go.
+
+    Of many places only the kinds are told: what all sites share does not change with each of them, and has their tags.
+    """
     places = list(dict.fromkeys(paths))
     text = source[: limit // 2] + ": "
+    if len(places) > PLACES:
+        return plain(text + "many of " + ", ".join(sorted({str(path[0]) for path in places})))
     for index, path in enumerate(places):
         place = format_path(path) + (", " if index < len(places) - 1 else "")
         if len(text) + len(place) + len("and 100000 more") > limit:

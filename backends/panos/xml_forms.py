@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count, pairwise
+from itertools import pairwise
 
 from lxml import etree
 
@@ -35,20 +35,17 @@ def to_multi_config(tree: Tree) -> bytes:
     """The ``element`` of one request with ``action=multi-config&strict-transactional=yes``: all of it, or nothing.
 
     ``edit`` replaces what has the name, so that what the policy no longer has goes from rules that stay; ``move`` keeps
-    the order of rules. The form: [TF/pango xmlapi/multiconfig.go].
+    the order of rules. The form: [TF/pango xmlapi/multiconfig.go], which leaves `id` out where it is not set: numbers
+    would shift with every entry above.
     """
     root = etree.Element("multi-configure-request")
-    # Not the length of `root`: to know it, lxml walks over all that is there.
-    numbers = map(str, count(1))
     for section in tree.sections:
         above = "/".join((tree.place.xpath, *section.path))
         for name, node in section.entries:
-            edit = etree.SubElement(root, "edit", id=next(numbers), xpath=f"{above}/entry[@name='{name}']")
+            edit = etree.SubElement(root, "edit", xpath=f"{above}/entry[@name='{name}']")
             _fill(etree.SubElement(edit, "entry", name=name), node)
         for before, name in pairwise(_moved(section)):
-            etree.SubElement(
-                root, "move", id=next(numbers), xpath=f"{above}/entry[@name='{name}']", where="after", dst=before
-            )
+            etree.SubElement(root, "move", xpath=f"{above}/entry[@name='{name}']", where="after", dst=before)
     # One operation a line: spaces between elements would be a third of a request whose size has a limit.
     for operation in root:
         operation.tail = "\n"

@@ -6,14 +6,13 @@ Only the files that the policy names are taken, and of these no private key: wha
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from ...schemas.policy import Policy
 from ...schemas.target import TargetSettings
+from .. import stopping
 from ..document import read
 from ..pipeline import Loaded, load
 from ..target import Target
@@ -64,7 +63,7 @@ def _checked_out(revision: str, path: str) -> Generator[tuple[str, str, list[str
     # As git has it: from the top, or with `./` from here.
     base = os.getcwd() if path.startswith(("./", "../")) else root
     inside = os.path.relpath(os.path.normpath(os.path.join(base, path)), root)
-    with tempfile.TemporaryDirectory(prefix="policyc-diff-") as folder:
+    with stopping.temporary_folder("policyc-diff-") as folder:
         here = os.path.join(folder, root.lstrip("/"))
         files = _policy_files(root, commit, inside)
         if not files:
@@ -138,14 +137,9 @@ def _blob(root: str, commit: str, name: str) -> bytes | None:
 
 def _git(folder: str, *arguments: str) -> bytes:
     try:
-        done = subprocess.run(  # noqa: S603  # a fixed program, without a shell
-            ["git", "-C", folder, *arguments],  # noqa: S607  # whichever git the user has
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT,
-            check=False,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
-        )
+        # Whichever git the user has.
+        environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+        done = stopping.run(["git", "-C", folder, *arguments], _TIMEOUT, env=environment)
     except (OSError, ValueError) as error:
         raise NoSuchRevision(f"git cannot be run: {error}") from None
     if done.returncode:

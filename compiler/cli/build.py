@@ -58,12 +58,14 @@ def command(
     from ..output_folder import CannotWrite, assemble, write, writing
     from ..pipeline import compile_for, examine, load, settings_for
     from . import session
+    from .progress import shown
 
     allowed = _share(against, max_change)
     targets, asked = session.chosen_targets(target or [])
-    loaded = load(policy, targets)
-    chosen = asked or list(loaded.settings)
-    judged = examine(loaded, targets, chosen)
+    with shown():
+        loaded = load(policy, targets)
+        chosen = asked or list(loaded.settings)
+        judged = examine(loaded, targets, chosen)
     session.stop_on_errors(loaded, judged, form, chosen)
     if not chosen:
         session.usage("no target: name one with --target, or `targets` in the policy", [f"known: {', '.join(targets)}"])
@@ -74,23 +76,25 @@ def command(
     changed = False
     try:
         # All targets are assembled before the first is written: an error in one leaves all as they were.
-        outputs = {
-            name: assemble(
-                compile_for(loaded, targets[name]),
-                name,
-                settings_for(loaded, targets[name]).version,
-                loaded.document.digest,
-                keys is Keys.COPY,
-            )
-            for name in chosen
-        }
+        with shown():
+            outputs = {
+                name: assemble(
+                    compile_for(loaded, targets[name]),
+                    loaded.document,
+                    name,
+                    settings_for(loaded, targets[name]).version,
+                    keys is Keys.COPY,
+                )
+                for name in chosen
+            }
         if check:
             changed = _say_changes(output, outputs)
         else:
             with writing(output):
                 for name, result in outputs.items():
                     folder = os.path.join(output, name)
-                    write(folder, result)
+                    with shown():
+                        write(folder, result)
                     print(f"policyc: wrote {folder}", file=sys.stderr)
                     for path in result.missing_keys:
                         print(f"policyc: put the private key at {os.path.join(folder, path)}", file=sys.stderr)

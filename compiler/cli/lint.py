@@ -58,6 +58,7 @@ def command(
     read, 5 with --diff: something would change."""
     from ..pipeline import examine, load
     from . import session
+    from .progress import shown
 
     if diff and not (fix or add_accept):
         session.usage("--diff shows what --fix or --add-accept would change: give one of them")
@@ -65,8 +66,9 @@ def command(
     targets, asked = session.chosen_targets(target or [])
 
     def examined(unsaved: Mapping[str, bytes] | None = None) -> tuple[Loaded, Judged]:
-        loaded = load(policy, targets, unsaved)
-        return loaded, examine(loaded, targets, asked or list(loaded.settings), moment)
+        with shown():
+            loaded = load(policy, targets, unsaved)
+            return loaded, examine(loaded, targets, asked or list(loaded.settings), moment)
 
     # A program that reads the findings must not stumble over a diff.
     stream = sys.stdout if diff or form is Form.TEXT else sys.stderr

@@ -20,6 +20,10 @@ def command() -> None:
             file=sys.stderr,
         )
         raise typer.Exit(2) from None
+    from .. import stopping
     from ..lsp.features import serve
+    from . import stop
 
+    # It holds nothing that must be put right, and waits in a thread for its input.
+    stopping.install(stop)
     serve()

@@ -130,15 +130,19 @@ def _record(loaded: Loaded, presented: Sequence[Presented]) -> Iterator[tuple[st
 
 
 def _put(file: str, text: str) -> None:
-    """A new file, or one that is there with the same content; never another one's."""
-    from ..document import read_bytes
+    """A new file, whole or not at all, or one that is there with the same content; never another one's."""
+    import os
 
-    try:
-        with open(file, "x", encoding="ascii") as stream:
-            stream.write(text)
-    except FileExistsError:
-        if read_bytes(file) != text.encode():
-            raise OSError("there is another file of that name") from None
+    from ..document import read_bytes
+    from ..stopping import written_beside
+
+    with written_beside(file, text.encode()) as beside:
+        os.chmod(beside, 0o644)
+        try:
+            os.link(beside, file)
+        except FileExistsError:
+            if read_bytes(file) != text.encode():
+                raise OSError("there is another file of that name") from None
 
 
 def _tell_recorded(recorded: Sequence[tuple[str, str, str]]) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ...schemas.policy import Policy
 from ...schemas.target import TargetSettings
+from .. import progress
 from ..diagnostics import Diagnostic, Rule, rules_in
 from ..document import Document
 from ..plan import Plan
@@ -78,7 +79,7 @@ def lint_rules() -> Sequence[Rule]:
 
 def lint(context: Context) -> Iterator[Diagnostic]:
     """Findings that hold for every target."""
-    for rule in lint_rules():
+    for rule in progress.counted("lint: rules", lint_rules()):
         if rule.check:
             yield from rule.check(context)
 
@@ -87,6 +88,7 @@ def lint_target(plan: Plan, target: Target[TargetSettings], settings: TargetSett
     """What one target cannot do, and what only it gets wrong."""
     from .support import unsupported
 
+    progress.stage(f"lint: {target.name}")
     yield from unsupported(plan, target, settings)
     for rule in target.rules():
         if rule.check:
@@ -101,9 +103,16 @@ def stage_rules() -> Sequence[Rule]:
     return list({rule.id: rule for module in modules for rule in rules_in(module)}.values())
 
 
+def late_rules() -> Sequence[Rule]:
+    """The rules of what is found only where a target's output has been built."""
+    from .. import refusals
+
+    return rules_in(refusals)
+
+
 def common_rules() -> dict[str, Rule]:
-    """The rules by id that speak of no target: of the stages, and of lint."""
-    return {rule.id: rule for rule in (*stage_rules(), *lint_rules())}
+    """The rules by id that speak of no target: of the stages, of lint, and of what comes after it."""
+    return {rule.id: rule for rule in (*stage_rules(), *lint_rules(), *late_rules())}
 
 
 def every_rule(targets: Mapping[str, Target[TargetSettings]]) -> dict[str, Rule]:

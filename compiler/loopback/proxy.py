@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from .. import stopping
 from ..native_check import ProgramMissing, find_program
 from ..target import installed_targets
 
@@ -98,7 +99,7 @@ class Proxy:
         user = pwd.getpwuid(os.geteuid()).pw_name
         arguments = [word.replace("{folder}", str(self.folder)).replace("{user}", user) for word in command[1:]]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # it is read after the proxy's end
-        self._process = subprocess.Popen(  # noqa: S603  # the target's own program, without a shell
+        self._process = stopping.start(
             [self.file or program(self.target), *arguments],
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
@@ -136,10 +137,15 @@ class Proxy:
                 process.wait()
         with suppress(ProcessLookupError):  # no worker was left
             os.killpg(process.pid, signal.SIGKILL)
+        stopping.ended(process)
 
     def __enter__(self) -> Self:
         self.launch()
-        self.wait()
+        try:
+            self.wait()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:

@@ -28,7 +28,7 @@ def render(report: Report) -> str:
             "accepted": len(judged.accepted),
         },
         "findings": [_finding(document, finding) for finding in judged.standing],
-        "accepted": [{**_finding(document, finding), "reason": reason} for finding, reason in judged.accepted],
+        "accepted": [{**_finding(document, finding), "reason": entry.reason} for finding, entry in judged.accepted],
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 

@@ -31,8 +31,8 @@ def render(report: Report) -> str:
             failure.text = _body(document, finding)
         else:
             etree.SubElement(case, "system-out").text = f"{finding.severity}: {_body(document, finding)}"
-    for finding, reason in judged.accepted:
-        etree.SubElement(_case(suite, document, finding), "skipped", message=printable(f"accepted: {reason}"))
+    for finding, entry in judged.accepted:
+        etree.SubElement(_case(suite, document, finding), "skipped", message=printable(f"accepted: {entry.reason}"))
     if not total:
         etree.SubElement(suite, "testcase", classname=_NAME, name="nothing found")
     etree.indent(root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..acceptance import Judged
 from ..diagnostics import Diagnostic, Location, Severity, Span
@@ -23,7 +23,7 @@ def render(document: Document, judged: Judged, colour: bool = False, show_accept
     """All findings, each with the policy's lines, and a summary line. `colour`: with ANSI sequences."""
     parts = [_finding(document, finding, colour) for finding in judged.standing]
     if show_accepted:
-        parts += [_accepted(document, finding, reason, colour) for finding, reason in judged.accepted]
+        parts += [_accepted(document, finding, entry.reason, colour) for finding, entry in judged.accepted]
     return "".join(part + "\n" for part in parts) + summary(judged, colour) + "\n"
 
 
@@ -53,8 +53,8 @@ def _finding(document: Document, finding: Diagnostic, colour: bool) -> str:
     head = f"{finding.severity}[{finding.rule}]"
     message = _paint(printable(told(finding)), "1", colour)
     lines = [f"{_paint(head, _COLOURS[finding.severity], colour)}: {message}"]
-    lines += _quoted(document, finding, colour)
-    indent = " " * (_gutter(document, finding) + 1)
+    lines += quoted(document, finding.primary, finding.related, _COLOURS[finding.severity] if colour else "")
+    indent = " " * (gutter(document, finding.primary, finding.related) + 1)
     label = finding.target or "note"
     for text, kind in ((note, label) for note in finding.notes):
         lines += _wrapped(f"{indent}= {kind}: ", printable(text))
@@ -73,22 +73,24 @@ def _accepted(document: Document, finding: Diagnostic, reason: str, colour: bool
     )
 
 
-def _gutter(document: Document, finding: Diagnostic) -> int:
-    spans = [document.span(location) for location in (finding.primary, *finding.related)]
+def gutter(document: Document, primary: Location, related: Sequence[Location]) -> int:
+    """How wide the column of line numbers is, with the space behind them."""
+    spans = [document.span(location) for location in (primary, *related)]
     return len(str(max(span.line for span in spans))) + 1
 
 
-def _quoted(document: Document, finding: Diagnostic, colour: bool) -> Iterator[str]:
-    """The place, and the lines of the policy with what each has to say."""
-    width = _gutter(document, finding)
-    primary = document.span(finding.primary)
-    yield f"{' ' * width}--> {printable(primary.file)}:{primary.line}:{primary.column}"
-    marks: dict[str, list[tuple[Span, Location, bool]]] = {primary.file: [(primary, finding.primary, True)]}
-    for location in finding.related:
-        span = document.span(location)
-        marks.setdefault(span.file, []).append((span, location, False))
+def quoted(document: Document, primary: Location, related: Sequence[Location], colour: str = "") -> Iterator[str]:
+    """The place, and the lines of the policy with what each has to say. `colour`: an ANSI code for the place."""
+    width = gutter(document, primary, related)
+    span = document.span(primary)
+    yield f"{' ' * width}--> {printable(span.file)}:{span.line}:{span.column}"
+    marks: dict[str, list[tuple[Span, Location, bool]]] = {span.file: [(span, primary, True)]}
+    for location in related:
+        other = document.span(location)
+        marks.setdefault(other.file, []).append((other, location, False))
+    first = span.file
     for file, entries in marks.items():
-        if file != primary.file:
+        if file != first:
             yield f"{' ' * width}::: {printable(file)}:{entries[0][0].line}:{entries[0][0].column}"
         yield " " * width + " |"
         shown = 0
@@ -107,7 +109,7 @@ def _quoted(document: Document, finding: Diagnostic, colour: bool) -> Iterator[s
             length = max(1, min(span.end_column - 1, len(text)) - start)
             sign = ("^" if is_primary else "-") * length
             pad = " " * len(printable(text[:start]))
-            painted = _paint(sign, _COLOURS[finding.severity] if is_primary else "34", colour)
+            painted = _paint(sign, colour if is_primary else "34", bool(colour))
             yield f"{' ' * width} | {pad}{painted} {printable(location.note)}".rstrip()
 
 

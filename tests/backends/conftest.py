@@ -17,6 +17,10 @@ from cryptography.x509 import CertificateBuilder
 from policyc.compiler.loopback import pki
 
 EXAMPLES = Path(make_certificates.__file__).parent
+POLICIES = sorted(
+    str(path.relative_to(EXAMPLES)) for glob in ("*/*.yaml", "*/policies") for path in EXAMPLES.glob(glob)
+)
+"""The policies among the examples: files, and folders of files."""
 TODAY = datetime(2026, 7, 1, tzinfo=UTC)
 """The day on which the examples' certificates are made and judged."""
 
@@ -28,6 +32,8 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for policy in EXAMPLES.glob("*/*.yaml"):
         (folder / policy.parent.name).mkdir(exist_ok=True)
         shutil.copy(policy, folder / policy.parent.name)
+    for policies in EXAMPLES.glob("*/policies"):
+        shutil.copytree(policies, folder / policies.relative_to(EXAMPLES))
     for name, make in make_certificates.EXAMPLES.items():
         with pytest.MonkeyPatch.context() as patch:
             _no_chance(patch, name)

@@ -128,7 +128,7 @@ PARTS: tuple[dict[str, Any], ...] = (
     _site(websocket=True),
     {"listeners": {"@listener@": {"trusted_proxies": ["198.51.100.0/24"]}}},
     _site(client_auth={"ca": "@anchor@", "forward_subject": "Subject-@subject@"}),
-    _site(routes=[{"path": {"prefix": "/@route@"}, "backend": "@backend@"}]),
+    _site(routes=[{"path": {"prefix": "/~@route@"}, "backend": "@backend@"}]),
     _site(hostnames=["*.@wildcard@.com"]),
     _site(scan="@scan@"),
     _backend(health={"path": "/@health path@"}),

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from policyc.compiler.bundle import Bundle
+from policyc.compiler.document import read
 from policyc.compiler.native_check import native_check
 from policyc.compiler.output_folder import assemble
 from policyc.compiler.pipeline import compile_for, examine, has_errors, load, settings_for
@@ -22,16 +22,15 @@ from syrupy.types import SnapshotIndex
 
 from ..live.edges import run_policyc
 from ..live.supported import TARGETS as PROXIES
-from .conftest import EXAMPLES, TODAY
+from .conftest import EXAMPLES, POLICIES, TODAY
 
 
 def document(policy: str) -> dict[str, Any]:
     """An example as values."""
-    return yaml.safe_load((EXAMPLES / policy).read_text())
+    return read(str(EXAMPLES / policy))[0].values
 
 
 TARGETS = installed_targets()
-POLICIES = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/*.yaml"))
 CASES = [
     pytest.param(policy, target, id=f"{policy.removesuffix('.yaml').replace('/', '-')}-{target}")
     for policy in POLICIES
@@ -87,7 +86,7 @@ def made(policy: str | Path, target: str) -> Made:
         return Made(report, None, {})
     bundle = compile_for(loaded, TARGETS[target])
     version = settings_for(loaded, TARGETS[target]).version
-    output = assemble(bundle, target, version, loaded.document.digest, copy_keys=False)
+    output = assemble(bundle, loaded.document, target, version, copy_keys=False)
     return Made(report, bundle, {path: data for path, (data, _) in output.files.items()})
 
 
@@ -132,7 +131,7 @@ def test_its_own_parser_takes_it(examples: Path, proxy_program: Callable[[str], 
     bundle = made(examples / policy, target).bundle
     assert bundle is not None
     result = native_check(bundle)
-    assert result.accepted, "\n".join(line.text for line in result.lines)
+    assert result.accepted, result.said
     assert not result.throwaway_keys
     files = {path: data if CERTIFICATE in data else data + b"\nnonsense" for path, data in bundle.files.items()}
     assert not native_check(replace(bundle, files=files)).accepted

@@ -100,7 +100,7 @@ def built(folder: Path, target: str, policy: Any, name: str = "policy.yaml") -> 
         assert all(character.isprintable() or character == "\n" for character in shown)
         return one
     bundle = compile_for(loaded, TARGETS[target])
-    output = assemble(bundle, target, settings_for(loaded, TARGETS[target]).version, loaded.document.digest, False)
+    output = assemble(bundle, loaded.document, target, settings_for(loaded, TARGETS[target]).version, False)
     written = {name: output.files[name][0] for name in ("README.txt", "manifest.json")}
     return replace(one, bundle=replace(bundle, files={**bundle.files, **written}))
 
@@ -195,7 +195,7 @@ def assert_like_harmless(folder: Path, variant: str, bundle: Bundle, where: str)
         assert found.get(kind) == wanted.get(kind), f"{kind}, {where}"
     if bundle.check:
         result = native_check(bundle)
-        assert result.accepted, f"{where}: {[line.text for line in result.lines]}"
+        assert result.accepted, f"{where}: {result.said}"
     else:
         assert len(usage(folder, bundle)) == len(usage(folder, usual))
 

@@ -81,7 +81,11 @@ def test_sites_that_are_alike_share_a_server_and_a_location(folder: Path) -> Non
 
 
 def test_what_is_unlike_has_another_server(folder: Path) -> None:
-    other: dict[str, Any] = {"s1": {"public_certificate": "two"}, "s2": {"methods": ["PROPFIND"]}, "s3": {"inspect": []}}
+    other: dict[str, Any] = {
+        "s1": {"public_certificate": "two"},
+        "s2": {"methods": ["PROPFIND"]},
+        "s3": {"inspect": []},
+    }
     _, text = plan_and_text(folder, policy(NAMES, **other))
     assert text.count("ssl_certificate ") == 4
     assert text.count('ssl_certificate "certs/one.pem"') == 3

@@ -19,7 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from policyc.compiler import normal_form
 from policyc.compiler import plan as plan_module
-from policyc.compiler.cli import app
+from policyc.compiler.cli.commands import app
 from policyc.compiler.diagnostics import Diagnostic, Severity
 from policyc.compiler.diagnostics import Path as DocumentPath
 from policyc.compiler.features import Feature, Support

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -15,6 +17,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from jsonschema import Draft202012Validator
+from policyc.compiler import stopping
 from policyc.compiler import target as target_module
 from policyc.compiler.bundle import Bundle, KeyFile
 from policyc.compiler.cli import main
@@ -89,12 +93,21 @@ class Ran:
     err: str
 
 
+def schema_faults(text: str, schema: str) -> list[str]:
+    """What a committed schema finds in JSON that policyc printed."""
+    content = json.loads((Path(__file__).parents[2] / "schemas" / f"{schema}.schema.json").read_text())
+    Draft202012Validator.check_schema(content)
+    validator: Any = Draft202012Validator(content)
+    return [error.message for error in validator.iter_errors(json.loads(text))]
+
+
 @pytest.fixture
 def policyc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
     """The command line, in this process, through the same entry point as the installed program."""
 
     def run(*arguments: str | Path) -> Ran:
         monkeypatch.setattr(sys, "argv", ["policyc", *map(str, arguments)])
+        monkeypatch.setattr(stopping, "install", lambda: None)  # signals are the tests' own
         status = 0
         try:
             main()

@@ -87,6 +87,7 @@ def test_the_order_of_rules_stays() -> None:
     [
         {"deny": None, "redirect": {"to": "/", "status": 301}},
         {"log": "seen"},
+        {"deny": None, "allow": True},
         {"unless": {"source": ["10.0.0.0/8"]}},
         {"when": {"path": {"prefix": ["/café"]}}},
         {"when": {"path": {"prefix": ["/a~b"]}}},

@@ -23,7 +23,7 @@ from policyc.compiler.plan import Plan
 from policyc.compiler.rotation import Order, Rotation, Step
 from policyc.compiler.tls_reading import Call, ask
 
-from .conftest import ExampleSettings, ExampleTarget, Ran
+from .conftest import ExampleSettings, ExampleTarget, Ran, schema_faults
 
 Policyc = Callable[..., Ran]
 NAME = "shop.internal"
@@ -103,6 +103,8 @@ def sha256(issued: Issued) -> str:
 
 
 def answered(ran: Ran) -> dict[str, Any]:
+    """A JSON report, which is as its schema says."""
+    assert schema_faults(ran.out, "probe") == []
     return json.loads(ran.out)
 
 
@@ -118,6 +120,12 @@ def test_a_good_server(policyc: Policyc, lab: Laboratory) -> None:
     assert f"  sha256:{sha256(issued)}\n  presented by {server} for shop.internal\n" in ran.out
     assert "  example: would accept it\n" in ran.out
     assert ran.out.endswith("1 read, 0 not read, 0 not probed; nothing found\n")
+
+
+def test_a_report_that_lacks_a_key_is_not_as_its_schema_says(policyc: Policyc, lab: Laboratory) -> None:
+    told = answered(policyc("probe", lab.policy([lab.serve(leaf([NAME], lab.below))]), "--format", "json"))
+    del told["presented"][0]["chain"][0]["sha256"]
+    assert schema_faults(json.dumps(told), "probe") == ["'sha256' is a required property"]
 
 
 def test_json(policyc: Policyc, lab: Laboratory) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator, FormatChecker, validators
+from jsonschema import FormatChecker, validators
 from lxml import etree
 from policyc.compiler.cli import session
 from policyc.compiler.reports import from_repository
 from syrupy.assertion import SnapshotAssertion
 
-from .conftest import GOOD, Ran
+from .conftest import GOOD, Ran, schema_faults
 from .test_bad_documents import CASES
 
 ROOT = Path(__file__).parents[2]
@@ -81,10 +81,7 @@ def test_sarif_has_the_rules_pages_as_help(lint: Printed, policyc: Printed) -> N
 
 def report_faults(text: str) -> list[str]:
     """What the committed schema finds in a JSON report."""
-    schema = json.loads((ROOT / "schemas" / "report.schema.json").read_text())
-    Draft202012Validator.check_schema(schema)
-    validator: Any = Draft202012Validator(schema)
-    return [error.message for error in validator.iter_errors(json.loads(text))]
+    return schema_faults(text, "report")
 
 
 def sarif_faults(text: str) -> list[str]:

@@ -109,6 +109,7 @@ COMMANDS = [
     ("trace", "policy", "https://shop.example.com/admin"),
     ("targets", "policy"),
     ("schema",),
+    ("report", "policy", "-o", "-", "--at", "2026-11-01"),
     ("build", "policy", "-o", "out", "--keys", "copy"),
 ]
 

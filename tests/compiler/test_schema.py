@@ -22,6 +22,11 @@ from .conftest import GOOD, Ran
 from .test_bad_documents import CASES
 
 ROOT = Path(__file__).parents[2]
+POLICIES = sorted(
+    str(path.relative_to(ROOT))
+    for glob in ("examples/*/*.yaml", "examples/*/policies/*.yaml")
+    for path in ROOT.glob(glob)
+)
 COMMITTED = ROOT / "schemas" / "policy.schema.json"
 INSTALLED = {entry.name: entry.load().settings_model() for entry in entry_points(group=GROUP)}
 
@@ -116,14 +121,14 @@ def test_what_it_offers_is_what_it_takes() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("policy", sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*/*.yaml")))
+@pytest.mark.parametrize("policy", POLICIES)
 def test_examples_are_valid(policy: str) -> None:
     values = read(str(ROOT / policy))[0].values
     committed = json.loads(COMMITTED.read_text())
     assert faults(committed, values) == []
 
 
-@pytest.mark.parametrize("policy", sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*/*.yaml")))
+@pytest.mark.parametrize("policy", POLICIES)
 def test_examples_tell_an_editor_their_schema(policy: str) -> None:
     found = re.findall(r"^# yaml-language-server: \$schema=(\S+)$", (ROOT / policy).read_text(), re.MULTILINE)
     assert [((ROOT / policy).parent / path).resolve() for path in found] == [COMMITTED]

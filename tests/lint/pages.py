@@ -14,7 +14,7 @@ from pathlib import Path
 from policyc.compiler.acceptance import Judged
 from policyc.compiler.diagnostics import Diagnostic, Rule
 from policyc.compiler.features import Feature
-from policyc.compiler.lint import lint_rules, stage_rules
+from policyc.compiler.lint import late_rules, lint_rules, stage_rules
 from policyc.compiler.lint.support import rule_id
 from policyc.compiler.reports import text
 
@@ -40,7 +40,7 @@ def owners() -> Mapping[str, str | None]:
 def rules() -> list[Rule]:
     """All rules that have a page in docs, in the order of their names."""
     own = [rule for target in scene.targets_installed().values() for rule in target.rules()]
-    return sorted((*stage_rules(), *lint_rules(), *own), key=lambda rule: rule.id)
+    return sorted((*stage_rules(), *lint_rules(), *late_rules(), *own), key=lambda rule: rule.id)
 
 
 def sections(page: str) -> dict[str, str]:
@@ -110,7 +110,7 @@ def index() -> str:
 def pages(folder: Path) -> dict[str, str]:
     """All files of docs/rules by name."""
     known = owners()
-    made = {f"{rule.id}.md": render(folder, rule, known[rule.id]) for rule in rules()}
+    made = {f"{rule.id}.md": render(folder, rule, known.get(rule.id)) for rule in rules()}
     return {"README.md": index(), **made}
 
 

@@ -14,11 +14,9 @@ from policyc.compiler.lint import lint_rules, stage_rules
 from policyc.compiler.pipeline import examine, load
 from policyc.compiler.target import installed_targets
 
-from ..backends.conftest import EXAMPLES, examples  # pyright: ignore[reportUnusedImport]  # noqa: F401  # a fixture
+from ..backends.conftest import POLICIES, examples  # pyright: ignore[reportUnusedImport]  # noqa: F401  # a fixture
 from ..backends.conftest import TODAY as MADE
 from . import certificates, scene
-
-POLICIES = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/*.yaml"))
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from policyc.backends.panos import TARGET
+from policyc.backends.panos.naming import describe
 from policyc.compiler.loopback.pki import authority, leaf
 from policyc.compiler.pipeline import compile_for, load
 
@@ -51,9 +52,10 @@ def test_descriptions_fit_and_hold_nothing_that_the_command_line_misreads(lab: L
     files = compile_for(load(str(path), TARGETS), TARGET).files  # pyright: ignore[reportArgumentType]
     path.unlink()
     rules = Rules(files["panos.xml"], "decryption")
-    description = rules.text(next(iter(rules)), "description")
-    assert 900 < len(description) <= 1024
-    assert re.search(r"and \d+ more$", description)
+    assert rules.text(next(iter(rules)), "description") == "odd _name_ of_ a_policy.yaml: many of sites"
+    few = describe("policy.yaml", [("sites", f"{'long-name-' * 5}{number}") for number in range(8)], 255)
+    assert 190 < len(few) <= 255
+    assert re.search(r"and \d+ more$", few)
     for line in files["panos.set"].decode().splitlines():
         assert not re.search(r"[?\\']", line)
         assert line.count('"') % 2 == 0

@@ -82,7 +82,7 @@ def test_one_for_sites_that_share_address_and_servers(lab: Lab) -> None:
     }
     rules = nat(compiled(lab.folder, document))
     assert list(rules) == ["lab_203-0-113-1-443"]
-    assert rules.text("lab_203-0-113-1-443", "description") == "policy.yaml: sites.shop, sites.apps"
+    assert rules.text("lab_203-0-113-1-443", "description") == "policy.yaml: sites.apps, sites.shop"
 
 
 def test_existing_nat_is_left_alone_and_told(lab: Lab) -> None:
@@ -138,7 +138,7 @@ def test_sites_that_share_an_address_and_not_the_servers(lab: Lab) -> None:
     }
     done = compiled(lab.folder, document)
     (told,) = done.of("untranslatable-address")
-    assert told.sites == ("shop", "other")
+    assert told.sites == ("other", "shop")
     assert "different servers" in told.notes[0]
 
 

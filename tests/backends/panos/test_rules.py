@@ -111,7 +111,7 @@ def test_backends_on_one_server_share_a_rule(lab: Lab) -> None:
         "lab_192-0-2-20-8443": ["second-internal"],
     }
     description = decryption.text("lab_192-0-2-10-8443", "description")
-    assert description == "policy.yaml: backends.shop, sites.shop, sites.shop2, backends.second, sites.second"
+    assert description == "policy.yaml: backends.second, sites.second, backends.shop, sites.shop, sites.shop2"
 
 
 def test_what_passes_through_stands_above(lab: Lab) -> None:

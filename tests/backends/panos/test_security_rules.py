@@ -90,7 +90,7 @@ def test_quic_is_denied_beside_decrypted_sites(lab: Lab) -> None:
     rules = Rules(xml_of(lab, rich("edge")), "security")
     by_port, by_name = list(rules)[:2]
     assert rules.text(by_port, "action") == rules.text(by_name, "action") == "deny"
-    assert rules.members(by_port, "service") == ["lab_udp-443", "lab_udp-8443"]
+    assert rules.members(by_port, "service") == ["lab_udp-8443", "lab_udp-443"]
     assert rules.members(by_port, "application") == ["any"]
     assert rules.members(by_name, "service") == ["any"]
     assert rules.members(by_name, "application") == ["quic"]
@@ -126,7 +126,7 @@ def test_tags_say_whose_it_is(lab: Lab) -> None:
     data = xml_of(lab, rich("edge"))
     shop = "lab_shop-one_bab45ec4"
     decryption = Rules(data, "decryption")
-    assert decryption.members("lab_203-0-113-1-443", "tag") == ["policyc", shop, "lab_apps"]
+    assert decryption.members("lab_203-0-113-1-443", "tag") == ["policyc", "lab_apps", shop]
     assert decryption.members("lab_2001-db8-1--1-8443", "tag") == ["policyc", shop]
     assert Rules(data, "nat").members("lab_203-0-113-9-443", "tag") == ["policyc", "lab_legacy"]
 

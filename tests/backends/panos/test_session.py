@@ -14,7 +14,7 @@ from .lab import Compiled, Lab, backend, behind, compiled, edge, key_pair, rich
 
 
 def walked(done: Compiled, host: str, target: str = "/", source: str = "198.18.0.1") -> list[str]:
-    connection = Connection(done.plan.listeners[0].name, host or None, ip_address(source))
+    connection = Connection(done.plan.listeners[-1].name, host or None, ip_address(source))
     request = Request(b"GET", target.encode(), (host.encode(),))
     decision = decide(done.plan, connection, request)
     return [passage.what for passage in TARGET.trace(done.plan, done.settings, connection, request, decision)]

@@ -64,8 +64,8 @@ def test_a_rule_for_each_site_the_most_specific_first(lab: Lab) -> None:
         ("decrypt", "_both", ["www.shop.net/"], ["both"]),
         ("decrypt", "_one", ["one.example.com/"], ["one"]),
         ("no-decrypt", "_passthrough", ["legacy.example.com/", "^.legacy.net/"], []),
-        ("decrypt", "_wild_wildcards", ["^.example.com/"], ["wild"]),
         ("decrypt", "_both_wildcards", ["^.shop.net/"], ["both"]),
+        ("decrypt", "_wild_wildcards", ["^.example.com/"], ["wild"]),
         ("decrypt", "", ["any"], ["both", "one", "wild"]),
     ]
 
@@ -118,11 +118,11 @@ def test_backends_on_one_server_by_the_name_that_the_proxy_asks_for(lab: Lab) ->
     data = done.bundle().files["panos.xml"]
     rules = Rules(data, "decryption")
     assert [rules.text(name, "profile") for name in rules] == [
-        "lab_backend-tls-1-2",
         "lab_backend-tls-1-3",
         "lab_backend-tls-1-2",
+        "lab_backend-tls-1-3",
     ]
     urls = etree.fromstring(data).findall(".//custom-url-category/entry/list/member")
-    assert [url.text for url in urls] == ["app.internal/", "second.internal/"]
+    assert [url.text for url in urls] == ["second.internal/", "app.internal/"]
     document["targets"]["panos"]["decryption_rules"] = "per_address"
     assert "conflicting-tls-settings" in compiled(lab.folder, document).errors()

@@ -155,6 +155,11 @@ def test_examples_are_policies_of_their_own(example: Path) -> None:
     assert policy_of(str(example), {}) == str(example)
 
 
+def test_the_files_of_an_examples_folder_are_one_policy() -> None:
+    folder = ROOT / "examples" / "teams" / "policies"
+    assert {policy_of(str(file), {}) for file in folder.iterdir()} == {str(folder)}
+
+
 def test_without_pygls_it_says_what_to_install(policyc: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pygls", None)
     ran = policyc("lsp")

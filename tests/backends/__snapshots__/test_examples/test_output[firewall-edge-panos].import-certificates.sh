@@ -6,12 +6,12 @@
 set -euo pipefail
 
 certificates=(
-  # *.apps.example.com, from Example Public CA R11, SHA-256 d54573637166ae48b3e8abc04ae6570e2c4a3f3d337c1ff87929806b9379a4b8
-  # the policy names its key certs/apps-fullchain.key
-  edge_apps_d5457363
   # shop.example.com, from Example Public CA R11, SHA-256 7469b790bae097144a2612dd3ba9608d4bdfc94489686aa4c31461dda61abb9e
   # the policy names its key certs/shop-fullchain.key
   edge_shop_7469b790
+  # *.apps.example.com, from Example Public CA R11, SHA-256 d54573637166ae48b3e8abc04ae6570e2c4a3f3d337c1ff87929806b9379a4b8
+  # the policy names its key certs/apps-fullchain.key
+  edge_apps_d5457363
 )
 template=''
 

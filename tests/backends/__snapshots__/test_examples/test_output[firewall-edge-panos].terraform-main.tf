@@ -21,13 +21,13 @@ resource "panos_administrative_tag" "policyc" {
       color    = "color3"
       comments = "Written by policyc from edge.yaml; change that"
     }
-    edge_shop = {
-      color    = "color3"
-      comments = "edge.yaml: sites.shop"
-    }
     edge_apps = {
       color    = "color3"
       comments = "edge.yaml: sites.apps"
+    }
+    edge_shop = {
+      color    = "color3"
+      comments = "edge.yaml: sites.shop"
     }
     edge_legacy = {
       color    = "color3"
@@ -53,29 +53,29 @@ resource "panos_addresses" "policyc" {
   addresses = {
     "edge_host-10-20-0-10" = {
       ip_netmask  = "10.20.0.10"
-      description = "edge.yaml: sites.shop, sites.apps"
+      description = "edge.yaml: sites.apps, sites.shop"
       tags = [
         "policyc",
-        "edge_shop",
         "edge_apps",
+        "edge_shop",
       ]
     }
     "edge_host-10-20-0-11" = {
       ip_netmask  = "10.20.0.11"
-      description = "edge.yaml: sites.shop, sites.apps"
+      description = "edge.yaml: sites.apps, sites.shop"
       tags = [
         "policyc",
-        "edge_shop",
         "edge_apps",
+        "edge_shop",
       ]
     }
     "edge_host-203-0-113-10" = {
       ip_netmask  = "203.0.113.10"
-      description = "edge.yaml: sites.shop, sites.apps"
+      description = "edge.yaml: sites.apps, sites.shop"
       tags = [
         "policyc",
-        "edge_shop",
         "edge_apps",
+        "edge_shop",
       ]
     }
     "edge_host-10-20-0-30" = {
@@ -110,11 +110,11 @@ resource "panos_address_group" "policyc" {
         "edge_host-10-20-0-10",
         "edge_host-10-20-0-11",
       ]
-      description = "edge.yaml: sites.shop, sites.apps"
+      description = "edge.yaml: sites.apps, sites.shop"
       tag = [
         "policyc",
-        "edge_shop",
         "edge_apps",
+        "edge_shop",
       ]
     }
   }
@@ -141,11 +141,11 @@ resource "panos_service" "policyc" {
           destination_port = "443"
         }
       }
-      description = "edge.yaml: sites.shop, sites.apps, sites.legacy"
+      description = "edge.yaml: sites.apps, sites.shop, sites.legacy"
       tags = [
         "policyc",
-        "edge_shop",
         "edge_apps",
+        "edge_shop",
         "edge_legacy",
       ]
     }
@@ -155,11 +155,11 @@ resource "panos_service" "policyc" {
           destination_port = "443"
         }
       }
-      description = "edge.yaml: sites.shop, sites.apps"
+      description = "edge.yaml: sites.apps, sites.shop"
       tags = [
         "policyc",
-        "edge_shop",
         "edge_apps",
+        "edge_shop",
       ]
     }
   }
@@ -181,6 +181,11 @@ resource "panos_service" "policyc" {
 
 resource "panos_custom_url_category" "policyc" {
   for_each = {
+    "edge_203-0-113-10-443__fee8ef72" = {
+      description = "edge.yaml: sites.apps"
+      list        = ["^.apps.example.com/"]
+      type        = "URL List"
+    }
     "edge_203-0-113-10-443_shop" = {
       description = "edge.yaml: sites.shop"
       list = [
@@ -188,11 +193,6 @@ resource "panos_custom_url_category" "policyc" {
         "www.shop.example.com/",
       ]
       type = "URL List"
-    }
-    "edge_203-0-113-10-443__fee8ef72" = {
-      description = "edge.yaml: sites.apps"
-      list        = ["^.apps.example.com/"]
-      type        = "URL List"
     }
   }
   location = {
@@ -284,10 +284,10 @@ resource "panos_nat_policy_rules" "policyc" {
       }
       tag = [
         "policyc",
-        "edge_shop",
         "edge_apps",
+        "edge_shop",
       ]
-      description = "edge.yaml: sites.shop, sites.apps"
+      description = "edge.yaml: sites.apps, sites.shop"
     },
     {
       name                  = "edge_203-0-113-11-443"
@@ -423,10 +423,10 @@ resource "panos_decryption_policy_rules" "policyc" {
       log_setting = "to-siem"
       tag = [
         "policyc",
-        "edge_shop",
         "edge_apps",
+        "edge_shop",
       ]
-      description = "edge.yaml: sites.shop, sites.apps"
+      description = "edge.yaml: sites.apps, sites.shop"
     },
   ]
   depends_on = [
@@ -465,10 +465,10 @@ resource "panos_security_policy_rules" "policyc" {
       log_setting           = "to-siem"
       tag = [
         "policyc",
-        "edge_shop",
         "edge_apps",
+        "edge_shop",
       ]
-      description = "edge.yaml: sites.shop, sites.apps"
+      description = "edge.yaml: sites.apps, sites.shop"
     },
     {
       name                  = "edge_quic"
@@ -485,29 +485,10 @@ resource "panos_security_policy_rules" "policyc" {
       log_setting           = "to-siem"
       tag = [
         "policyc",
-        "edge_shop",
         "edge_apps",
-      ]
-      description = "edge.yaml: sites.shop, sites.apps"
-    },
-    {
-      name                  = "edge_shop_known-scanners-1"
-      source_zones          = ["untrust"]
-      destination_zones     = ["dmz"]
-      source_addresses      = ["edge_net-192-0-2-0-24"]
-      source_users          = ["any"]
-      destination_addresses = ["edge_host-203-0-113-10"]
-      services              = ["edge_tcp-443"]
-      category              = ["any"]
-      applications          = ["any"]
-      action                = "reset-both"
-      log_end               = true
-      log_setting           = "to-siem"
-      tag = [
-        "policyc",
         "edge_shop",
       ]
-      description = "edge.yaml: sites.shop, inspection_rules.known-scanners[0]"
+      description = "edge.yaml: sites.apps, sites.shop"
     },
     {
       name                  = "edge_apps_known-scanners-1"
@@ -527,6 +508,25 @@ resource "panos_security_policy_rules" "policyc" {
         "edge_apps",
       ]
       description = "edge.yaml: sites.apps, inspection_rules.known-scanners[0]"
+    },
+    {
+      name                  = "edge_shop_known-scanners-1"
+      source_zones          = ["untrust"]
+      destination_zones     = ["dmz"]
+      source_addresses      = ["edge_net-192-0-2-0-24"]
+      source_users          = ["any"]
+      destination_addresses = ["edge_host-203-0-113-10"]
+      services              = ["edge_tcp-443"]
+      category              = ["any"]
+      applications          = ["any"]
+      action                = "reset-both"
+      log_end               = true
+      log_setting           = "to-siem"
+      tag = [
+        "policyc",
+        "edge_shop",
+      ]
+      description = "edge.yaml: sites.shop, inspection_rules.known-scanners[0]"
     },
     {
       name                  = "edge_203-0-113-10-443"
@@ -549,10 +549,10 @@ resource "panos_security_policy_rules" "policyc" {
       log_setting = "to-siem"
       tag = [
         "policyc",
-        "edge_shop",
         "edge_apps",
+        "edge_shop",
       ]
-      description = "edge.yaml: sites.shop, sites.apps"
+      description = "edge.yaml: sites.apps, sites.shop"
     },
     {
       name                  = "edge_203-0-113-11-443"

@@ -6,10 +6,10 @@
 set -euo pipefail
 
 certificates=(
-  # shop.example.internal, from Example Internal CA 2, SHA-256 dd6aa59f32dcf82a468bbf3a90a468eae8df5eaed44f1d234759acdf4853c8ad
-  pair_shop-example-inte_dd6aa59f
   # api.example.internal, from Example Internal CA 2, SHA-256 6643a1ef192d8b498972a0a60453e8aa840a9b3d06f0a4e7a0d7fa107ec6f440
   pair_api-example-inter_6643a1ef
+  # shop.example.internal, from Example Internal CA 2, SHA-256 dd6aa59f32dcf82a468bbf3a90a468eae8df5eaed44f1d234759acdf4853c8ad
+  pair_shop-example-inte_dd6aa59f
 )
 template=dmz
 

@@ -21,13 +21,13 @@ resource "panos_administrative_tag" "policyc" {
       color    = "color3"
       comments = "Written by policyc from policy.yaml; change that"
     }
-    pair_shop = {
-      color    = "color3"
-      comments = "policy.yaml: sites.shop"
-    }
     pair_api = {
       color    = "color3"
       comments = "policy.yaml: sites.api"
+    }
+    pair_shop = {
+      color    = "color3"
+      comments = "policy.yaml: sites.shop"
     }
   }
   location = {
@@ -57,6 +57,14 @@ resource "panos_addresses" "policyc" {
       description = "policy.yaml: targets.panos.proxies"
       tags        = ["policyc"]
     }
+    "pair_host-10-20-0-20" = {
+      ip_netmask  = "10.20.0.20"
+      description = "policy.yaml: backends.api, sites.api"
+      tags = [
+        "policyc",
+        "pair_api",
+      ]
+    }
     "pair_host-10-20-0-10" = {
       ip_netmask  = "10.20.0.10"
       description = "policy.yaml: backends.shop, sites.shop"
@@ -73,32 +81,12 @@ resource "panos_addresses" "policyc" {
         "pair_shop",
       ]
     }
-    "pair_host-10-20-0-20" = {
-      ip_netmask  = "10.20.0.20"
-      description = "policy.yaml: backends.api, sites.api"
-      tags = [
-        "policyc",
-        "pair_api",
-      ]
-    }
   }
   depends_on = [panos_administrative_tag.policyc]
 }
 
 resource "panos_service" "policyc" {
   for_each = {
-    "pair_tcp-443" = {
-      protocol = {
-        tcp = {
-          destination_port = "443"
-        }
-      }
-      description = "policy.yaml: backends.shop, sites.shop"
-      tags = [
-        "policyc",
-        "pair_shop",
-      ]
-    }
     "pair_tcp-8443" = {
       protocol = {
         tcp = {
@@ -109,6 +97,18 @@ resource "panos_service" "policyc" {
       tags = [
         "policyc",
         "pair_api",
+      ]
+    }
+    "pair_tcp-443" = {
+      protocol = {
+        tcp = {
+          destination_port = "443"
+        }
+      }
+      description = "policy.yaml: backends.shop, sites.shop"
+      tags = [
+        "policyc",
+        "pair_shop",
       ]
     }
   }
@@ -184,6 +184,34 @@ resource "panos_decryption_policy_rules" "policyc" {
   }
   rules = [
     {
+      name              = "pair_10-20-0-20-8443"
+      source_zones      = ["proxies"]
+      destination_zones = ["servers"]
+      source_addresses = [
+        "pair_host-10-10-0-5",
+        "pair_host-10-10-0-6",
+      ]
+      source_user           = ["any"]
+      destination_addresses = ["pair_host-10-20-0-20"]
+      services              = ["pair_tcp-8443"]
+      category              = ["any"]
+      action                = "decrypt"
+      type = {
+        ssl_inbound_inspection = {
+          certificates = ["pair_api-example-inter_6643a1ef"]
+        }
+      }
+      profile     = "pair_backend-tls-1-2"
+      log_success = true
+      log_fail    = true
+      log_setting = "to-siem"
+      tag = [
+        "policyc",
+        "pair_api",
+      ]
+      description = "policy.yaml: backends.api, sites.api"
+    },
+    {
       name              = "pair_10-20-0-10-443"
       source_zones      = ["proxies"]
       destination_zones = ["servers"]
@@ -214,34 +242,6 @@ resource "panos_decryption_policy_rules" "policyc" {
       ]
       description = "policy.yaml: backends.shop, sites.shop"
     },
-    {
-      name              = "pair_10-20-0-20-8443"
-      source_zones      = ["proxies"]
-      destination_zones = ["servers"]
-      source_addresses = [
-        "pair_host-10-10-0-5",
-        "pair_host-10-10-0-6",
-      ]
-      source_user           = ["any"]
-      destination_addresses = ["pair_host-10-20-0-20"]
-      services              = ["pair_tcp-8443"]
-      category              = ["any"]
-      action                = "decrypt"
-      type = {
-        ssl_inbound_inspection = {
-          certificates = ["pair_api-example-inter_6643a1ef"]
-        }
-      }
-      profile     = "pair_backend-tls-1-2"
-      log_success = true
-      log_fail    = true
-      log_setting = "to-siem"
-      tag = [
-        "policyc",
-        "pair_api",
-      ]
-      description = "policy.yaml: backends.api, sites.api"
-    },
   ]
   depends_on = [
     panos_administrative_tag.policyc,
@@ -262,6 +262,34 @@ resource "panos_security_policy_rules" "policyc" {
     where = "first"
   }
   rules = [
+    {
+      name              = "pair_10-20-0-20-8443"
+      source_zones      = ["proxies"]
+      destination_zones = ["servers"]
+      source_addresses = [
+        "pair_host-10-10-0-5",
+        "pair_host-10-10-0-6",
+      ]
+      source_users          = ["any"]
+      destination_addresses = ["pair_host-10-20-0-20"]
+      services              = ["pair_tcp-8443"]
+      category              = ["any"]
+      applications = [
+        "ssl",
+        "web-browsing",
+      ]
+      action = "allow"
+      profile_setting = {
+        group = ["Inbound-Strict"]
+      }
+      log_end     = true
+      log_setting = "to-siem"
+      tag = [
+        "policyc",
+        "pair_api",
+      ]
+      description = "policy.yaml: backends.api, sites.api"
+    },
     {
       name              = "pair_10-20-0-10-443"
       source_zones      = ["proxies"]
@@ -292,34 +320,6 @@ resource "panos_security_policy_rules" "policyc" {
         "pair_shop",
       ]
       description = "policy.yaml: backends.shop, sites.shop"
-    },
-    {
-      name              = "pair_10-20-0-20-8443"
-      source_zones      = ["proxies"]
-      destination_zones = ["servers"]
-      source_addresses = [
-        "pair_host-10-10-0-5",
-        "pair_host-10-10-0-6",
-      ]
-      source_users          = ["any"]
-      destination_addresses = ["pair_host-10-20-0-20"]
-      services              = ["pair_tcp-8443"]
-      category              = ["any"]
-      applications = [
-        "ssl",
-        "web-browsing",
-      ]
-      action = "allow"
-      profile_setting = {
-        group = ["Inbound-Strict"]
-      }
-      log_end     = true
-      log_setting = "to-siem"
-      tag = [
-        "policyc",
-        "pair_api",
-      ]
-      description = "policy.yaml: backends.api, sites.api"
     },
   ]
   depends_on = [
