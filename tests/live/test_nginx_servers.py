@@ -148,7 +148,9 @@ def test_one_server_for_each_certificate(text: str) -> None:
 
 
 def test_a_location_for_each_of_few_upstreams_and_for_each_kind_of_many(text: str) -> None:
-    few, many = text.split('ssl_certificate "certs/few.pem"')[1].split('ssl_certificate "certs/many.pem"')
+    few, many = (
+        text.partition(f'ssl_certificate "certs/{shape}.pem"')[2].partition("\n    server {")[0] for shape in SHAPES
+    )
     assert len(re.findall(r"location @backend_", few)) == 4
     assert "${policyc_upstream}" not in few.split("location", 1)[1]
     # Usual, another CA, slow, plain, and by the name asked for, which is two upstreams with one name each.
