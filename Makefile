@@ -2,6 +2,7 @@
 # make test    everything that a change must pass: format, lint, types, tests
 # make docs    docs/rules and docs/targets.md anew, from the rules' own pages and the targets' own answers
 # make bench   the speed and scale figures of docs/benchmarks.md
+# make load    the proxies under what policyc generates, beside configurations written by hand: docs/load.md
 # All set up what they need first, once; a second run is quick.
 
 VENV   := .venv
@@ -11,7 +12,7 @@ READY  := $(VENV)/.ready
 PIP    := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input -qq
 STREAM := /usr/lib/nginx/modules/ngx_stream_module.so
 
-.PHONY: demo test docs bench fuzz check format lint types proxies browser clean
+.PHONY: demo test docs bench load fuzz check format lint types proxies browser generators clean
 .NOTPARALLEL:
 
 demo: $(READY) proxies
@@ -22,10 +23,12 @@ test: check proxies browser
 
 # The same policy and the same requests on every proxy, and docs/conformance.md from what came of them.
 # Another program of a proxy: make conformance PROXY=nginx=/path/to/nginx REPORT=/tmp/conformance.md
+# With another site beside each that is like it, which targets may write together: make conformance TWINS=--twins
 conformance: $(READY) proxies
-	$(VENV)/bin/pytest -q -n 2 --dist loadscope tests/conformance --report $(REPORT) $(addprefix --proxy ,$(PROXY))
+	$(VENV)/bin/pytest -q -n 2 --dist loadscope tests/conformance --report $(REPORT) $(TWINS) $(addprefix --proxy ,$(PROXY))
 REPORT := docs/conformance.md
 PROXY  :=
+TWINS  :=
 
 # Whether the suite would notice: one guard of each generated configuration is broken at a time.
 sabotage: $(READY) proxies
@@ -42,7 +45,14 @@ SEED     := 1
 # Policies of many sites, each figure beside its floor: docs/benchmarks.md. A few sizes only: make bench SITES=1,100
 bench: $(READY) proxies
 	$(VENV)/bin/python -m benchmarks --sizes $(SITES)
-SITES := 1,100,1000,10000
+SITES = 1,100,1000,10000,100000
+
+# Requests, handshakes, start and memory against hand-written configurations: docs/load.md. A part of it only:
+# make load SITES=1,1000 RULES=20 PROXY=nginx
+load: SITES = 1,1000,10000
+load: $(READY) proxies generators
+	$(VENV)/bin/python -m benchmarks.load --sites "$(SITES)" --rules "$(RULES)" $(addprefix --proxy ,$(PROXY))
+RULES := 20,1000,10000
 
 check: format lint types
 
@@ -71,7 +81,7 @@ $(READY): pyproject.toml
 
 # Envoy comes with the development dependencies, as a wheel. HAProxy and nginx are the system's.
 proxies:
-	@missing=; PATH="$$PATH:/usr/sbin:/usr/local/sbin"; \
+	@missing=; $(LOOK); \
 	command -v haproxy >/dev/null || missing="$$missing haproxy"; \
 	command -v nginx >/dev/null || missing="$$missing nginx"; \
 	test -e $(STREAM) || missing="$$missing libnginx-mod-stream"; \
@@ -82,6 +92,15 @@ browser:
 	@missing=; \
 	{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || missing=" chromium"; \
 	$(INSTALL)
+
+# What loads the proxies.
+generators:
+	@missing=; $(LOOK); \
+	command -v wrk >/dev/null || missing="$$missing wrk"; \
+	command -v h2load >/dev/null || missing="$$missing nghttp2-client"; \
+	$(INSTALL)
+
+LOOK = PATH="$$PATH:/usr/sbin:/usr/local/sbin"
 
 # Debian's packages in $$missing, where we may.
 define INSTALL

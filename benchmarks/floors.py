@@ -33,7 +33,8 @@ def command(
     import yaml  # noqa: F401  # pyright: ignore[reportUnusedImport]
     from policyc.schemas.policy import Policy
 
-    gc.set_threshold(200_000, 10, 10)
+    gc.disable()
+    Policy.model_rebuild()
     steps = {"start": time.process_time()}
 
     def done(step: str) -> None:
@@ -48,14 +49,19 @@ def command(
         _certificates(Path(policy).parent, read)
         done("certificates")
     if output:
-        files = {str(path.relative_to(output)): path.read_bytes() for path in Path(output).rglob("*") if path.is_file()}
-        done("(to know what to write)")
-        for name, data in files.items():
-            path = os.path.join(copy, name)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            Path(path).write_bytes(data)
+        _copy(output, copy)
         done("write")
     print(json.dumps(steps))
+
+
+def _copy(output: str, copy: str) -> None:
+    """Read, to know what to write, and written: a file at a time, as no writer must hold them all."""
+    for folder, _, names in os.walk(output):
+        here = os.path.join(copy, os.path.relpath(folder, output))
+        os.makedirs(here, exist_ok=True)
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as source, open(os.path.join(here, name), "wb") as target:
+                target.write(source.read())
 
 
 def _events(text: str) -> None:

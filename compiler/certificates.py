@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import warnings
 from collections.abc import Callable
-from datetime import UTC
 from functools import lru_cache
 from typing import cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
@@ -22,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.utils import CryptographyDeprecationWarning
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from .document import read_bytes, reason
 from .passphrase import VARIABLE, passphrase
@@ -32,6 +31,8 @@ MAX_PEM_BYTES = 16 << 20
 
 _BASELINE_REQUIREMENTS = "2.23.140.1."
 """The CA/Browser Forum's arc of certificate policies: domain, organization, individual and extended validation."""
+
+_SHA256 = hashes.SHA256()
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 
@@ -112,12 +113,12 @@ def _is_encrypted(block: bytes) -> bool:
 
 
 def _private_key(path: str) -> PrivateKeyTypes:
-    data = _read(path)
-    labels = [match[1] for match in _BLOCK.finditer(data)]
-    if not any(label.endswith(b"PRIVATE KEY") for label in labels):
-        what = "a certificate and no private key" if b"CERTIFICATE" in labels else "no PEM private key"
+    blocks = list(_BLOCK.finditer(_read(path)))
+    block = next((match[0] for match in blocks if match[1].endswith(b"PRIVATE KEY")), None)
+    if block is None:
+        certificates = any(match[1] == b"CERTIFICATE" for match in blocks)
+        what = "a certificate and no private key" if certificates else "no PEM private key"
         raise BadCertificate(f"it holds {what} (-----BEGIN PRIVATE KEY-----)")
-    block = next(match[0] for match in _BLOCK.finditer(data) if match[1].endswith(b"PRIVATE KEY"))
     word = passphrase() if _is_encrypted(block) else None
     if _is_encrypted(block) and word is None:
         raise BadCertificate(f"the private key is encrypted: give its passphrase in the environment, as {VARIABLE}")
@@ -134,16 +135,47 @@ def issued_by(certificate: Certificate, issuer: Certificate) -> bool:
 
     A signature of a kind that cannot be verified here, such as one with SHA-1, counts as good where the names fit.
     """
-    child, parent = (x509.load_pem_x509_certificate(one.pem.encode()) for one in (certificate, issuer))
+    if certificate.issuer != issuer.subject:
+        return False
+    pair = certificate.sha256, issuer.sha256
+    if pair not in _issued:
+        # Several lint rules ask the same of every certificate, and to verify a signature is most of their time.
+        if len(_issued) >= _PAIRS:
+            _issued.clear()
+        _issued[pair] = _is_issued(certificate, issuer)
+    return _issued[pair]
+
+
+_PAIRS = 1 << 18
+_issued: dict[tuple[str, str], bool] = {}
+"""By fingerprints."""
+
+
+def _is_issued(certificate: Certificate, issuer: Certificate) -> bool:
+    child, (parent, key) = x509.load_pem_x509_certificate(certificate.pem.encode()), _issuer(issuer.pem)
     if child.issuer != parent.subject:
         return False
     try:
-        child.verify_directly_issued_by(parent)
+        algorithm = child.signature_algorithm_parameters
+        if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(algorithm, ec.ECDSA):
+            # As below, in two thirds of its time: OpenSSL prepares a key once, and keys of issuers come again.
+            key.verify(child.signature, child.tbs_certificate_bytes, algorithm)
+        else:
+            child.verify_directly_issued_by(parent)
     except InvalidSignature:
         return False
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return True
     return True
+
+
+@lru_cache(maxsize=64)
+def _issuer(pem: str) -> tuple[x509.Certificate, object]:
+    issuer = x509.load_pem_x509_certificate(pem.encode())
+    try:
+        return issuer, issuer.public_key()
+    except _UNUSABLE:
+        return issuer, None
 
 
 def _read(path: str) -> bytes:
@@ -179,81 +211,72 @@ def _loaded(load: Callable[[bytes], x509.Certificate], data: bytes) -> Certifica
 
 
 def _summary(certificate: x509.Certificate) -> Certificate:
-    der = certificate.public_bytes(Encoding.DER)
-    key = certificate.public_key()
-    try:
-        san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names = tuple(name.lower() for name in san.get_values_for_type(x509.DNSName))
-        has_san = True
-    except x509.ExtensionNotFound:
-        names, has_san = (), False
-    self_issued = certificate.subject == certificate.issuer
-    try:
-        is_ca = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        is_ca = certificate.version is x509.Version.v1 and self_issued
+    # Each of these is parsed anew whenever it is asked for.
+    subject, issuer, key = certificate.subject, certificate.issuer, certificate.public_key()
+    subject_text, issuer_text = subject.rfc4514_string(), _once(issuer.rfc4514_string())
+    self_issued = subject_text == issuer_text and subject == issuer
+    extensions = {extension.oid: extension.value for extension in certificate.extensions}
+    san = extensions.get(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
+    names = san.get_values_for_type(x509.DNSName) if isinstance(san, x509.SubjectAlternativeName) else ()
+    constraints = extensions.get(ExtensionOID.BASIC_CONSTRAINTS)
+    usages = extensions.get(ExtensionOID.EXTENDED_KEY_USAGE)
     hash_algorithm = certificate.signature_hash_algorithm
     return Certificate(
         pem=certificate.public_bytes(Encoding.PEM).decode(),
-        sha256=hashlib.sha256(der).hexdigest(),
-        subject=certificate.subject.rfc4514_string(),
-        issuer=certificate.issuer.rfc4514_string(),
-        common_name=_attribute(certificate.subject, NameOID.COMMON_NAME),
-        issuer_name=_attribute(certificate.issuer, NameOID.COMMON_NAME)
-        or _attribute(certificate.issuer, NameOID.ORGANIZATION_NAME)
-        or certificate.issuer.rfc4514_string(),
-        dns_names=names,
-        has_san=has_san,
-        not_before=certificate.not_valid_before_utc.astimezone(UTC),
-        not_after=certificate.not_valid_after_utc.astimezone(UTC),
-        is_ca=is_ca,
+        sha256=certificate.fingerprint(_SHA256).hex(),
+        subject=subject_text,
+        issuer=issuer_text,
+        common_name=_attribute(subject, NameOID.COMMON_NAME),
+        issuer_name=_once(
+            _attribute(issuer, NameOID.COMMON_NAME) or _attribute(issuer, NameOID.ORGANIZATION_NAME) or issuer_text
+        ),
+        dns_names=tuple(name.lower() for name in names),
+        has_san=san is not None,
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        is_ca=constraints.ca
+        if isinstance(constraints, x509.BasicConstraints)
+        else certificate.version is x509.Version.v1 and self_issued,
         self_issued=self_issued,
         key_type=_key_type(key),
         key_bits=cast("int", getattr(key, "key_size", 256)),
         signature_hash=hash_algorithm.name if hash_algorithm else "",
         public_key=key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
         serial=certificate.serial_number,
-        usages=_usages(certificate),
-        publicly_trusted=_publicly_trusted(certificate),
-        must_staple=_must_staple(certificate),
+        usages=tuple(usage.dotted_string for usage in usages) if isinstance(usages, x509.ExtendedKeyUsage) else None,
+        publicly_trusted=_publicly_trusted(extensions.get(ExtensionOID.CERTIFICATE_POLICIES)),
+        must_staple=_must_staple(extensions.get(ExtensionOID.TLS_FEATURE)),
     )
 
 
-def _usages(certificate: x509.Certificate) -> tuple[str, ...] | None:
-    try:
-        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return None
-    return tuple(usage.dotted_string for usage in usages)
+@lru_cache(maxsize=256)
+def _once(text: str) -> str:
+    """The same text as one object: thousands of certificates name the same issuer."""
+    return text
 
 
-def _publicly_trusted(certificate: x509.Certificate) -> bool:
-    try:
-        policies = certificate.extensions.get_extension_for_class(x509.CertificatePolicies).value
-    except x509.ExtensionNotFound:
-        return False
-    return any(policy.policy_identifier.dotted_string.startswith(_BASELINE_REQUIREMENTS) for policy in policies)
+def _publicly_trusted(policies: x509.ExtensionType | None) -> bool:
+    return isinstance(policies, x509.CertificatePolicies) and any(
+        policy.policy_identifier.dotted_string.startswith(_BASELINE_REQUIREMENTS) for policy in policies
+    )
 
 
-def _must_staple(certificate: x509.Certificate) -> bool:
-    try:
-        features = certificate.extensions.get_extension_for_class(x509.TLSFeature).value
-    except x509.ExtensionNotFound:
-        return False
-    return x509.TLSFeatureType.status_request in features
+def _must_staple(features: x509.ExtensionType | None) -> bool:
+    return isinstance(features, x509.TLSFeature) and x509.TLSFeatureType.status_request in features
+
+
+_KEY_TYPES = (
+    (ec.EllipticCurvePublicKey, "EC"),
+    (rsa.RSAPublicKey, "RSA"),
+    (ed25519.Ed25519PublicKey, "Ed25519"),
+    (ed448.Ed448PublicKey, "Ed448"),
+    (dsa.DSAPublicKey, "DSA"),
+)
 
 
 def _key_type(key: object) -> str:
-    known = (
-        (rsa.RSAPublicKey, "RSA"),
-        (ec.EllipticCurvePublicKey, "EC"),
-        (ed25519.Ed25519PublicKey, "Ed25519"),
-        (ed448.Ed448PublicKey, "Ed448"),
-        (dsa.DSAPublicKey, "DSA"),
-    )
-    return next((name for kind, name in known if isinstance(key, kind)), type(key).__name__)
+    return next((name for kind, name in _KEY_TYPES if isinstance(key, kind)), type(key).__name__)
 
 
 def _attribute(name: x509.Name, oid: x509.ObjectIdentifier) -> str | None:
-    found = name.get_attributes_for_oid(oid)
-    return str(found[0].value) if found else None
+    return next((str(one.value) for one in name if one.oid == oid), None)

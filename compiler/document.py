@@ -194,6 +194,8 @@ class SourceFile:
     root: Any = None
     positions: dict[int, array[int]] = field(default_factory=dict)
     """By `id()` of a container below `root`, which keeps it alive."""
+    _places: dict[int, dict[str, int]] = field(default_factory=dict[int, dict[str, int]])
+    """By the same, of mappings that something was looked up in: which entry a key is."""
 
     def span(self, path: Path, of_key: bool = False) -> Span:
         """The place of a path. Keys that do not exist point at the deepest container that does."""
@@ -222,7 +224,10 @@ class SourceFile:
     def _entry(self, node: Any, part: str | int) -> tuple[array[int], Any] | None:
         if isinstance(node, dict) and isinstance(part, str) and part in node:
             mapping = cast("dict[str, Any]", node)
-            start = list(mapping).index(part) * _MAPPING_ENTRY
+            places = self._places.get(id(mapping))
+            if places is None:
+                places = self._places[id(mapping)] = {key: index for index, key in enumerate(mapping)}
+            start = places[part] * _MAPPING_ENTRY
             return self.positions[id(mapping)][start : start + _MAPPING_ENTRY], mapping[part]
         if isinstance(node, list) and isinstance(part, int):
             items = cast("list[Any]", node)
@@ -358,7 +363,8 @@ def read_bytes(path: str, limit: int = MAX_BYTES) -> bytes:
             raise OSError("it is not an ordinary file")
         if status.st_size > limit:
             raise OSError(f"it has {status.st_size} bytes, more than the {limit} that are read")
-        return stream.read(limit + 1)
+        # Not with `limit` at once: Python sets as much memory aside as it is asked for. A file of /proc tells no size.
+        return stream.read((status.st_size or limit) + 1)
 
 
 def _hidden(key: re.Match[str]) -> str:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from .diagnostics import Diagnostic, Fix, Path, format_path, removal, renaming
 from .document import Document, SourceFile, read, read_bytes
 from .names import SYSTEM, defined, section_of
-from .policy_edits import CannotEdit, Replacement, applied, replacements
 from .spelling import typing_error
 from .stopping import written_beside
 
 if TYPE_CHECKING:
     from .acceptance import Judged
     from .pipeline import Loaded
+    from .policy_edits import Replacement
 
 _ROUNDS = 10
 """A mended typing error lets later stages see more. A round with nothing to do ends it long before."""
@@ -106,6 +106,8 @@ class Mended:
 
     def apply(self, document: Document, changes: Sequence[Replacement]) -> None:
         """Take changes of a document's texts."""
+        from .policy_edits import applied
+
         for file in document.files:
             mine = [change for change in changes if change.file == file.name]
             if mine:
@@ -139,6 +141,8 @@ def mend(examine: Examine) -> Mended:
 
 def _round(document: Document, findings: Sequence[Diagnostic], mended: Mended) -> int:
     """Apply the fixes that do not touch each other; the next round sees to the others."""
+    from .policy_edits import CannotEdit, replacements
+
     taken: list[Replacement] = []
     chosen: list[tuple[int, int, Fix]] = []
     order = {file.name: index for index, file in enumerate(document.files)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ _RENAME_SWAP = 2
 _NOT_HERE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
 """How a kernel or a file system says that it cannot exchange two names."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL}
+_TELLS_OF_FAILURE = (5, 8)
 OLD = ".old"
 
 
@@ -49,6 +51,7 @@ def locked(folder: str) -> Generator[None]:
             yield
         finally:
             os.close(descriptor)
+            _removed_if_empty(absent)  # where nothing came into it: an error ended the work
 
 
 def _absent(folder: str) -> list[str]:
@@ -118,5 +121,28 @@ def settle(path: str) -> None:
     try:
         with suppress(OSError):
             os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def settles_at_once() -> bool:
+    """Whether all that was written to a file system can be waited for in one step, and is told of if it failed.
+
+    Linux tells since 5.8: https://man7.org/linux/man-pages/man2/sync.2.html#VERSIONS
+    """
+    if not sys.platform.startswith("linux") or not hasattr(ctypes.CDLL(None), "syncfs"):
+        return False
+    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return found is not None and (int(found[1]), int(found[2])) >= _TELLS_OF_FAILURE
+
+
+def settle_file_system(path: str) -> None:
+    """Waits until all that was written to the file system of a folder is on the disk. Raises OSError."""
+    library = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if library.syncfs(descriptor):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), path)
     finally:
         os.close(descriptor)

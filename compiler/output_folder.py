@@ -22,11 +22,15 @@ from . import progress
 from .bundle import Bundle
 from .certificates import BadCertificate, read_clear_key
 from .document import Document
-from .folder_exchange import InUse, exchange, locked, restored, settle
+from .folder_exchange import InUse, exchange, locked, restored, settle, settle_file_system, settles_at_once
 from .stopping import swept
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
+
+_FEW = 100
+"""Up to so many files, each is waited for. To wait for the whole file system may be to wait for other programs' data;
+to wait for 10,000 files, one after the other, is a minute."""
 
 
 class CannotWrite(Exception):
@@ -178,46 +182,93 @@ def write(folder: str, output: Output) -> None:
 
     Only one process at a time may do so: see `writing`.
     """
+    with staged(folder, output) as new:
+        new.put_in_place()
+
+
+@contextmanager
+def staged(folder: str, output: Output) -> Generator[Staged]:
+    """A target's new folder, written beside the old one; gone at the end, if it was not put in place.
+
+    So all targets are on the disk before the first takes its place, and none is kept in memory. Raises CannotWrite.
+    """
     folder = os.path.realpath(folder)
     with swept(partial(_put_right, folder)):
-        _write(folder, output)
+        new = Staged(folder, output)
+        try:
+            new.fill(output)
+            yield new
+        finally:
+            new.throw_away()
 
 
-def _write(folder: str, output: Output) -> None:
-    parent = os.path.dirname(folder)
-    staged = None
-    try:
-        os.makedirs(parent, exist_ok=True)
-        _put_right(folder)
-        owned = _owned(folder)
-        _nothing_of_others(folder, output, owned)
-        staged = tempfile.mkdtemp(prefix=_prefix(folder), dir=parent)
-        private = any(mode == 0o600 for _, mode in output.files.values())
-        _fill(staged, output, 0o700 if private else 0o755)
-        if os.path.isdir(folder):
-            ours = owned | set(output.files)
-            _carry_over(folder, staged, ours)
-            os.chmod(staged, 0o700 if private else stat.S_IMODE(os.stat(folder).st_mode))
-            _settle_all(staged)
-            staged = exchange(staged, folder)
-            try:
-                # What came into the old folder while the new one was made.
-                _carry_over(staged, folder, ours)
-            except OSError:
-                staged = exchange(staged, folder)
-                raise
-        else:
-            os.chmod(staged, 0o700 if private else 0o755)
-            _settle_all(staged)
-            os.rename(staged, folder)
-            staged = None
-        settle(parent)
-    except OSError as error:
-        raise CannotWrite(f"cannot write {folder}: {(error.strerror or str(error)).lower()}") from None
-    finally:
-        if staged is not None:
+class Staged:
+    """See `staged`."""
+
+    def __init__(self, folder: str, output: Output) -> None:
+        self.missing_keys = output.missing_keys
+        self._folder = folder
+        self._parent = os.path.dirname(folder)
+        self._private = any(mode == 0o600 for _, mode in output.files.values())
+        self._many = len(output.files) > _FEW and settles_at_once()
+        self._ours = set(output.files)
+        self._beside: str | None = None
+
+    def fill(self, output: Output) -> None:
+        """Write it beside. Raises CannotWrite."""
+        with self._refusing():
+            os.makedirs(self._parent, exist_ok=True)
+            _put_right(self._folder)
+            owned = _owned(self._folder)
+            self._ours |= owned
+            _nothing_of_others(self._folder, output, owned)
+            self._beside = tempfile.mkdtemp(prefix=_prefix(self._folder), dir=self._parent)
+            _fill(self._beside, output, 0o700 if self._private else 0o755, settled=not self._many)
+
+    def put_in_place(self) -> None:
+        """Take the old folder's place, with what is not ours in it. Raises CannotWrite; then the old one is there."""
+        folder, beside = self._folder, self._beside
+        if beside is None:
+            raise ValueError("it is in place already, or was thrown away")
+        with self._refusing():
+            if os.path.isdir(folder):
+                _carry_over(folder, beside, self._ours)
+                os.chmod(beside, 0o700 if self._private else stat.S_IMODE(os.stat(folder).st_mode))
+                self._settle(beside)
+                self._beside = exchange(beside, folder)
+                try:
+                    # What came into the old folder while the new one was made.
+                    _carry_over(self._beside, folder, self._ours)
+                except OSError:
+                    self._beside = exchange(self._beside, folder)
+                    raise
+            else:
+                os.chmod(beside, 0o700 if self._private else 0o755)
+                self._settle(beside)
+                os.rename(beside, folder)
+                self._beside = None
+            settle(self._parent)
+
+    def throw_away(self) -> None:
+        """What is beside: the new folder, or the old one once the new one is in place."""
+        if self._beside is not None:
             # What cannot be removed now is removed by the next build.
-            shutil.rmtree(staged, ignore_errors=True)
+            shutil.rmtree(self._beside, ignore_errors=True)
+            self._beside = None
+
+    @contextmanager
+    def _refusing(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise CannotWrite(f"cannot write {self._folder}: {(error.strerror or str(error)).lower()}") from None
+
+    def _settle(self, folder: str) -> None:
+        if self._many:
+            settle_file_system(folder)
+            return
+        for directory, _, _ in os.walk(folder):
+            settle(directory)
 
 
 @contextmanager
@@ -264,7 +315,7 @@ def _nothing_of_others(folder: str, output: Output, owned: set[str]) -> None:
             raise CannotWrite(f"{full} is in the way, and policyc did not write it: move it elsewhere")
 
 
-def _fill(folder: str, output: Output, folder_mode: int) -> None:
+def _fill(folder: str, output: Output, folder_mode: int, *, settled: bool) -> None:
     for path, (data, mode) in progress.counted("writing files", output.files.items()):
         full = os.path.join(folder, path)
         _make_folders(folder, os.path.dirname(path), folder_mode)
@@ -275,7 +326,8 @@ def _fill(folder: str, output: Output, folder_mode: int) -> None:
             while written < len(data):
                 written += os.write(descriptor, data[written:])
             os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
+            if settled:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
@@ -285,11 +337,6 @@ def _make_folders(root: str, path: str, mode: int) -> None:
         _make_folders(root, os.path.dirname(path), mode)
         os.mkdir(os.path.join(root, path), 0o700)
         os.chmod(os.path.join(root, path), mode)
-
-
-def _settle_all(folder: str) -> None:
-    for directory, _, _ in os.walk(folder):
-        settle(directory)
 
 
 def _carry_over(old: str, new: str, ours: set[str]) -> None:

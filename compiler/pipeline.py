@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -110,21 +110,19 @@ def _known_findings(
 
 def in_document_order(document: Document, findings: Sequence[Diagnostic]) -> list[Diagnostic]:
     """Findings as reports have them."""
-    return sorted(findings, key=lambda finding: _order(document, finding))
+    return sorted(findings, key=_order(document))
 
 
-def _order(document: Document, finding: Diagnostic) -> tuple[int, int, int, int, str, str]:
-    span = document.span(finding.primary)
-    names = [file.name for file in document.files]
-    file = names.index(span.file) if span.file in names else -1
-    return (
-        file,
-        span.line,
-        span.column,
-        list(Severity).index(finding.severity),
-        finding.rule,
-        finding.target or "",
-    )
+def _order(document: Document) -> Callable[[Diagnostic], tuple[int, int, int, int, str, str]]:
+    files = {file.name: index for index, file in enumerate(document.files)}
+    severities = {severity: index for index, severity in enumerate(Severity)}
+
+    def place(finding: Diagnostic) -> tuple[int, int, int, int, str, str]:
+        span = document.span(finding.primary)
+        severity = severities[finding.severity]
+        return files.get(span.file, -1), span.line, span.column, severity, finding.rule, finding.target or ""
+
+    return place
 
 
 def has_errors(findings: Sequence[Diagnostic]) -> bool:

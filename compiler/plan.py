@@ -1,6 +1,6 @@
 """The Plan: a policy's meaning, with every name joined, default filled in and certificate read.
 
-It is what a backend sees, and all it sees. Frozen and slotted; built by `resolve.py` only. Every part that comes
+It is what a backend sees, and all it sees. Frozen and slotted; built by `resolve` only. Every part that comes
 from the document carries the `path` of its place there, for findings and for the comments in the output.
 """
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict, TypeVar, Union, cas
 
 from pydantic import BaseModel, ValidationError
 
+from ..schemas.descriptions import descriptions
 from ..schemas.policy import Policy
 from ..schemas.target import TargetSettings
 from .diagnostics import Diagnostic, Edit, Fix, Location, Path, declare, format_path, renaming
@@ -232,8 +233,8 @@ def _finding(details: ErrorDetails, document: Document, base: Path, model: type[
         return UNKNOWN_KEY.found(
             f"unknown key `{name}`", at, help=nearest(name, known), fixes=_corrections(at, name, absent)
         )
-    key, field = _field(model, loc)
-    notes = [f"`{key}`: {' '.join(field.description.split())}"] if field and field.description else []
+    _, key, field, described = _walk(model, loc)
+    notes = [f"`{key}`: {' '.join(described.split())}"] if described else []
     if kind == "missing":
         return MISSING_KEY.found(
             f"`{loc[-1]}` is missing{_in(path)}", Location(path, of="key"), notes=notes, help=_example(key, field)
@@ -333,33 +334,33 @@ def _known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]
     return [field.alias or name for kind in models for name, field in kind.model_fields.items()]
 
 
-def _field(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, FieldInfo | None]:
-    """The last key of `loc` that a model has, and what the model says of it. None where it is a name of the user's."""
-    _, key, field = _walk(model, loc)
-    return key, field
+def _walk(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[Any], str, FieldInfo | None, str]:
+    """The types that stand at `loc` below `model`; the last key on the way, and its field with its description.
 
-
-def _walk(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[Any], str, FieldInfo | None]:
-    """The types that stand at `loc` below `model`, and the last field on the way."""
+    No field is there where the key is a name of the user's.
+    """
     here: list[Any] = [model]
-    key, last = "", None
+    key, last, described = "", None, ""
     for part in loc:
         below: list[Any] = []
         for kind in here:
             if isinstance(kind, type) and issubclass(kind, BaseModel):
-                field = kind.model_fields.get(str(part)) or next(
-                    (field for field in kind.model_fields.values() if field.alias == part), None
-                )
-                if field:
-                    key, last = str(part), field
+                name = str(part) if part in kind.model_fields else _by_alias(kind, part)
+                if name is not None:
+                    field = kind.model_fields[name]
+                    key, last, described = str(part), field, descriptions(kind).get(name, "")
                     below += _unwrap(field.annotation)
             elif get_origin(kind) in (list, tuple) and isinstance(part, int):
                 below += _unwrap(get_args(kind)[0])
             elif get_origin(kind) is dict:
-                key, last = str(part), None
+                key, last, described = str(part), None, ""
                 below += _unwrap(get_args(kind)[1])
         here = below or here
-    return here, key, last
+    return here, key, last, described
+
+
+def _by_alias(model: type[BaseModel], alias: int | str) -> str | None:
+    return next((name for name, field in model.model_fields.items() if field.alias == alias), None)
 
 
 def _unwrap(annotation: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
+from .descriptions import descriptions
 from .policy import Policy
 from .policy_tests import PolicyTests
 from .target import TargetSettings
@@ -22,6 +23,15 @@ class _AsWritten(GenerateJsonSchema):
 
     def get_title_from_name(self, name: str) -> str:
         return name
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        made = super().model_schema(schema)
+        fields = schema["cls"].model_fields
+        for name, text in descriptions(schema["cls"]).items():
+            # What a part says of itself need not be said again where it is used.
+            if fields[name].annotation.__doc__ != text:
+                made["properties"][fields[name].alias or name]["description"] = text
+        return made
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         made = super().default_schema(schema)

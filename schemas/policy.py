@@ -40,7 +40,7 @@ TlsVersion = Literal["1.0", "1.1", "1.2", "1.3"]
 class Part(BaseModel):
     """What all parts of a policy share: unknown keys are errors, nothing is converted, nothing changes later."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class ListenerTls(Part):

@@ -12,7 +12,7 @@ Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+){1,2}$")]
 class TargetSettings(BaseModel):
     """Version and placement of one target; never behaviour."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     version: Version
     """The product's version, quoted: `"2.6"`. It decides which directives are written."""

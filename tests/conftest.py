@@ -1,13 +1,21 @@
-"""What all tests share: how a program that is not installed is told."""
+"""What all tests share: a garbage collector, and how a program that is not installed is told."""
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 import pytest
 from policyc.compiler.loopback.proxy import Missing, program
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """The command line switches the garbage collector off for good: its process ends, and this one goes on."""
+    yield
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

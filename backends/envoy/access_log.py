@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from .filters import HOST
+from .members import SITE
 from .messages import NAMESPACE, Json, extension, literal
 from .model import Http, LimitLength, LimitRate, Log
 
@@ -12,6 +15,14 @@ _LIMITED = (
     " && response.code in [413, 429]"
 )
 """Envoy's own words for what limits refuse: a backend's 429 is none of ours."""
+_ROUTE_OR_CLUSTER = json.dumps(
+    {
+        "operators": [
+            {"command": "METADATA", "param": f"ROUTE:{NAMESPACE}:upstream"},
+            {"command": "METADATA", "param": f"CLUSTER:{NAMESPACE}:upstream"},
+        ]
+    }
+)
 
 
 def of_requests(http: Http) -> list[Json]:
@@ -27,7 +38,8 @@ def of_requests(http: Http) -> list[Json]:
         "labels": f"%DYNAMIC_METADATA({NAMESPACE}:labels)%",
         "tls_version": "%DOWNSTREAM_TLS_VERSION%",
     }
-    ordinary: Json = {**fields, **_UPSTREAM, "rule": f"%METADATA(ROUTE:{NAMESPACE}:rule)%"}
+    upstream: Json = {"upstream": f"%COALESCE({_ROUTE_OR_CLUSTER})%"} if http.members else {}
+    ordinary: Json = {**fields, **_UPSTREAM, **upstream, "rule": f"%METADATA(ROUTE:{NAMESPACE}:rule)%"}
     if not any(isinstance(one.work, LimitRate | LimitLength) for one in http.filters):
         return [_log(http.log.file, ordinary)]
     limited: Json = {**fields, **_NO_UPSTREAM, "rule": f"%DYNAMIC_METADATA({NAMESPACE}:rule)%"}
@@ -47,7 +59,7 @@ def _of_connection(log: Log) -> Json:
     return {
         "time": "%START_TIME%",
         "listener": literal(log.listener),
-        "site": literal(log.site),
+        "site": f"%FILTER_STATE({SITE}:PLAIN)%" if log.site is None else literal(log.site),
         "source": _ADDRESS,
         "sni": "%REQUESTED_SERVER_NAME%",
         "duration_ms": "%DURATION%",

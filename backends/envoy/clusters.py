@@ -22,7 +22,7 @@ def cluster(cluster: Cluster) -> Json:
     priorities = [servers for servers in (cluster.servers, cluster.backups) if servers]
     out: Json = {
         "name": cluster.name,
-        "metadata": metadata(cluster.source),
+        "metadata": metadata(cluster.source, **({"upstream": cluster.told} if cluster.told is not None else {})),
         "type": "STATIC",
         "connect_timeout": milliseconds(cluster.timeouts.connect),
         "per_connection_buffer_limit_bytes": 1048576,

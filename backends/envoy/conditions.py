@@ -109,9 +109,14 @@ def host_is(host: Hostname) -> Test:
 
 def applies(rule: Rule) -> Test | None:
     """Whether a rule applies to a request; None: to every one."""
-    parts = [] if rule.when.always else list(_condition(rule.when))
-    if rule.unless is not None:
-        parts.append(Not(every(tuple(_condition(rule.unless)))))
+    return holds(rule.when, rule.unless)
+
+
+def holds(when: Condition, unless: Condition | None) -> Test | None:
+    """Whether the one holds and the other does not; None: always."""
+    parts = [] if when.always else list(_condition(when))
+    if unless is not None:
+        parts.append(Not(every(tuple(_condition(unless)))))
     return every(tuple(parts)) if parts else None
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from . import access_log
-from .conditions import PLAIN_HOST
+from collections.abc import Iterable
+
+from . import access_log, members
+from .conditions import ALWAYS, PLAIN_HOST
 from .filters import PEER, filters, on_route
+from .json_text import Line
 from .messages import Json, extension, header, literal, metadata, milliseconds
 from .model import (
     CONNECTION_HEADER,
     FILTERS_HEADER,
     FORWARDED_FOR_HEADER,
     PEER_HEADER,
+    SITE_HEADER,
     SOURCE_HEADER,
     UPGRADE_HEADER,
     Forward,
     Http,
+    Lookup,
     Not,
     Redirection,
     Step,
@@ -22,7 +27,7 @@ from .model import (
     ToHttps,
     VirtualHost,
 )
-from .predicates import predicate
+from .predicates import header_input, predicate
 
 
 def connection_manager(http: Http, *, secure: bool) -> Json:
@@ -119,6 +124,8 @@ def _noted(http: Http) -> dict[str, str]:
     out = {UPGRADE_HEADER: "%REQ(upgrade)%", PEER_HEADER if http.trusted else SOURCE_HEADER: PEER}
     if _upgrades(http):
         out[CONNECTION_HEADER] = "%REQ(connection)%"
+    if http.members:
+        out[SITE_HEADER] = members.OF_REQUEST
     return out
 
 
@@ -159,6 +166,9 @@ def _routes(http: Http, *, secure: bool) -> Json:
         "ignore_port_in_host_matching": True,
         "virtual_hosts": [*(_virtual_host(http, host) for host in http.hosts), _misdirected(http)],
     }
+    if http.members:
+        out["vhost_header"] = SITE_HEADER
+        out["cluster_specifier_plugins"] = [members.clusters(http.members)]
     if secure:
         out["request_headers_to_add"] = [header("X-Forwarded-Proto", "https")]
         if not http.trusted:
@@ -181,7 +191,13 @@ def _virtual_host(http: Http, host: VirtualHost) -> Json:
     end = _end(http, host, None, host.filters)
     walk: Json = end
     if host.steps:
-        walk = _first([_on(step.test, _step(http, host, step)) for step in host.steps], end)
+        walk = _first(
+            [
+                _lookup(http, host, one) if isinstance(one, Lookup) else _on(one.test, _step(http, host, one))
+                for one in host.steps
+            ],
+            end,
+        )
     return {
         "name": host.name,
         "metadata": metadata(host.source),
@@ -225,6 +241,21 @@ def _answer(name: str, source: str, status: int) -> Json:
     return _route(name, metadata(source, rule="", upstream=""), direct_response={"status": status})
 
 
+def _lookup(http: Http, host: VirtualHost, lookup: Lookup) -> Json:
+    """Passed over where the tables have nothing, as any choice whose test does not hold."""
+
+    def table(kind: str, steps: Iterable[tuple[str, Step]]) -> Json:
+        found = {text: Line(_step(http, host, step)) for text, step in steps}
+        return {"matcher_tree": {"input": header_input(":path"), kind: {"map": found}}}
+
+    # What Envoy calls the path has the query behind it. The longest beginning is the only one that is looked at.
+    asked = [(text + "?", step) for text, step in lookup.exact]
+    found = table("prefix_match_map", [*lookup.beginnings, *asked])
+    if lookup.exact:
+        found = {**table("exact_match_map", lookup.exact), "on_no_match": {"matcher": found}}
+    return _on(lookup.test or ALWAYS, {"matcher": found})
+
+
 def _step(http: Http, host: VirtualHost, step: Step) -> Json:
     """Where a request goes with which a rule ends the walk. The access log shows the rule."""
     if step.ending is None:
@@ -247,7 +278,11 @@ def _end(http: Http, host: VirtualHost, step: Step | None, names: tuple[str, ...
         filters = on_route(names, http.rerouted)
         return _route(
             to.name,
-            metadata(to.source, rule=step.name if step else "", upstream=to.backend),
+            metadata(
+                to.source,
+                rule=step.name if step else "",
+                **({} if to.cluster is None else {"upstream": to.backend}),
+            ),
             **_forward(to, http),
             **({"typed_per_filter_config": filters} if filters else {}),
         )
@@ -267,7 +302,7 @@ def _to_https(port: int) -> Json:
 def _forward(forward: Forward, http: Http) -> Json:
     timeouts = forward.timeouts
     route: Json = {
-        "cluster": forward.cluster,
+        **({"cluster_specifier_plugin": members.PLUGIN} if forward.cluster is None else {"cluster": forward.cluster}),
         "timeout": "0s",
         "idle_timeout": milliseconds(max(timeouts.response, timeouts.idle)),
         "retry_policy": _retries(forward),

@@ -22,6 +22,8 @@ from ...compiler.plan import (
 )
 from . import rules
 from .conditions import host_is, normal, one_label, path_is
+from .groups import Group, groups
+from .members import domains
 from .model import (
     Branch,
     ClientCertificates,
@@ -31,12 +33,16 @@ from .model import (
     Forward,
     Http,
     Log,
+    Member,
     Pass,
+    Place,
     Plain,
     Terminate,
+    Test,
     Tls,
     ToHttps,
     VirtualHost,
+    every,
     some,
 )
 from .support import Settings, lacks_suite
@@ -55,6 +61,7 @@ class _Lowering:
         self.clusters: dict[str, Cluster] = {}
         self.files: dict[str, bytes] = {}
         self.keys: dict[str, KeyFile] = {}
+        self.walks: dict[tuple[str, ...], rules.Walk] = {}
 
     def configuration(self) -> Configuration:
         listeners = [one for listener in self.plan.listeners for one in self._listeners(listener)]
@@ -72,21 +79,23 @@ class _Lowering:
 
     def _listeners(self, listener: Listener) -> Iterable[Tls | Plain]:
         below = _exact_below_wildcards(listener.sites)
+        chains = groups(listener.sites, self.settings)
+        chain_of = {site.name: group.name for group in chains for site in group.sites}
         yield Tls(
             name=listener.name,
             source=self._from(listener.path),
             binds=listener.binds,
             proxy_protocol=listener.proxy_protocol,
             exact=tuple(
-                (host.name, site.name) for site in listener.sites for host in site.hostnames if not host.wildcard
+                (host.name, chain_of[site.name])
+                for site in listener.sites
+                for host in site.hostnames
+                if not host.wildcard
             ),
             wildcards=tuple(
                 (one_label(host), site.name) for site in listener.sites for host in site.hostnames if host.wildcard
             ),
-            chains=tuple(
-                self._terminate(listener, site, below) if site.decrypt else self._pass(listener, site)
-                for site in listener.sites
-            ),
+            chains=tuple(self._chain(listener, group, below) for group in chains),
         )
         if listener.redirect_http:
             name = f"{listener.name}-redirect"
@@ -98,18 +107,43 @@ class _Lowering:
                 self._redirect(listener, name),
             )
 
-    def _terminate(self, listener: Listener, site: Site, below: dict[str, list[tuple[str, str]]]) -> Terminate:
-        assert site.certificate is not None
-        source = self._from(site.path)
-        walk = rules.walk(site.rule_lists, self._from)
-        hosts = tuple(host for group in site.groups for host in self._virtual_hosts(listener, site, group, walk))
+    def _chain(self, listener: Listener, group: Group, below: dict[str, list[tuple[str, str]]]) -> Terminate | Pass:
+        first, *others = group.sites
+        if not first.decrypt:
+            return self._pass(listener, first)
+        walk = self._walk(first)
+        if others:
+            members = tuple(map(self._member, group.sites))
+            return self._terminate(listener, first, walk, (self._shared_host(listener, group, walk),), members=members)
+        hosts = tuple(host for one in first.groups for host in self._virtual_hosts(listener, first, one, walk))
         foreign = tuple(
             name
-            for host in site.hostnames
+            for host in first.hostnames
             if host.wildcard
             for name, owner in below.get(host.name, ())
-            if owner != site.name
+            if owner != first.name
         )
+        return self._terminate(listener, first, walk, hosts, foreign)
+
+    def _walk(self, site: Site) -> rules.Walk:
+        lists = tuple(one.name for one in site.rule_lists)
+        if lists not in self.walks:
+            self.walks[lists] = rules.walk(site.rule_lists, self._from)
+        return self.walks[lists]
+
+    def _terminate(
+        self,
+        listener: Listener,
+        site: Site,
+        walk: rules.Walk,
+        hosts: tuple[VirtualHost, ...],
+        foreign: tuple[str, ...] = (),
+        members: tuple[Member, ...] = (),
+    ) -> Terminate:
+        """The chain of a site, or of its group, of which it is the first."""
+        assert site.certificate is not None
+        # With members, the one host is called as the group is.
+        name, source = (hosts[0].name, hosts[0].source) if members else (site.name, self._from(site.path))
         asks_for_source = any(
             condition.sources
             for rule_list in site.rule_lists
@@ -121,7 +155,7 @@ class _Lowering:
         shown = site.certificate
         files = f"certs/{shown.name}.pem", f"certs/{shown.name}.key"
         return Terminate(
-            name=site.name,
+            name=name,
             source=source,
             certificate=self._shown(files, shown.chain, shown.key_file, shown.key_as_written),
             tls=replace(
@@ -130,7 +164,7 @@ class _Lowering:
             ),
             clients=ClientCertificates(auth.required, *self._trust(auth.anchors)) if auth else None,
             http=Http(
-                site.name,
+                name,
                 source,
                 listener.protocols,
                 hosts,
@@ -140,9 +174,41 @@ class _Lowering:
                 rerouted=bool(listener.trusted_proxies) and asks_for_source,
                 custom_methods=not set(site.methods) <= set(USUAL_METHODS),
                 subject_header=auth.forward_subject if auth else None,
-                log=self._log(listener, site),
+                log=self._log(listener, None if members else site),
+                members=members,
             ),
         )
+
+    def _shared_host(self, listener: Listener, group: Group, walk: rules.Walk) -> VirtualHost:
+        site = group.sites[0]
+        forward = self._forward(site, group.name, ("sites",), site.groups[0].upstream)
+        return VirtualHost(
+            name=group.name,
+            source=forward.source,
+            domains=domains([_names(one) for one in group.sites]),
+            own=None,
+            normal=self._normal(listener, site),
+            end=replace(forward, cluster=None),
+            steps=walk.steps,
+            filters=walk.to_end,
+        )
+
+    def _member(self, site: Site) -> Member:
+        places: list[Place] = []
+        for group in site.groups:
+            last = group is site.groups[-1]
+            hosts = () if last else (some(tuple(map(host_is, group.hostnames))),)
+            for route in group.routes:
+                test = every((*hosts, path_is([route.prefix])))
+                places.append(Place(self._from(route.path), test, self._told(route.upstream)))
+            places.append(Place(self._from(site.path), hosts[0] if hosts else None, self._told(group.upstream)))
+        return Member(site.name, _names(site), tuple(places))
+
+    def _told(self, upstream: Upstream) -> str:
+        """The name of an upstream's cluster, which the access log asks for its backend's."""
+        name = self._cluster(upstream, passed=False)
+        self.clusters[name] = replace(self.clusters[name], told=upstream.backend.name)
+        return name
 
     def _pass(self, listener: Listener, site: Site) -> Pass:
         (group,) = site.groups
@@ -157,8 +223,11 @@ class _Lowering:
             log=self._log(listener, site, backend.name),
         )
 
-    def _log(self, listener: Listener, site: Site, backend: str = "") -> Log:
-        return Log(listener.name, site.name, self.settings.access_log, backend)
+    def _normal(self, listener: Listener, site: Site) -> Test:
+        return normal(site.methods, site.path_options, websocket=site.websocket, trusted=listener.trusted_proxies)
+
+    def _log(self, listener: Listener, site: Site | None, backend: str = "") -> Log:
+        return Log(listener.name, site.name if site else None, self.settings.access_log, backend)
 
     def _virtual_hosts(
         self, listener: Listener, site: Site, group: HostGroup, walk: rules.Walk
@@ -174,12 +243,7 @@ class _Lowering:
                 source=self._from(site.path),
                 domains=tuple(map(str, hostnames)),
                 own=some(tuple(map(host_is, hostnames))) if wildcard else None,
-                normal=normal(
-                    site.methods,
-                    site.path_options,
-                    websocket=site.websocket,
-                    trusted=listener.trusted_proxies,
-                ),
+                normal=self._normal(listener, site),
                 end=self._forward(site, name, site.path, group.upstream),
                 steps=walk.steps,
                 branches=tuple(
@@ -287,6 +351,10 @@ class _Lowering:
         self.files[files[0]] = _pem(chain)
         self.keys[files[1]] = KeyFile(files[1], key_file, as_written)
         return files
+
+
+def _names(site: Site) -> tuple[str, ...]:
+    return tuple(host.name for host in site.hostnames)
 
 
 def _pem(certificates: Iterable[Certificate]) -> bytes:

@@ -17,6 +17,8 @@ CONNECTION_HEADER = "policyc_connection"
 """Upgrade and Connection as sent, which Envoy keeps from rules."""
 FORWARDED_FOR_HEADER = "policyc_for"
 """The X-Forwarded-For of a trusted peer, and the peer."""
+SITE_HEADER = "policyc_site"
+"""The SNI, a bar, and the host: where sites share a chain, what tells that both are of one site, and of which."""
 FILTERS_HEADER = "policyc_filters"
 """The filters of a route, where it is chosen when it is settled which of them run: see `Http.rerouted`."""
 
@@ -174,15 +176,29 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup:
+    """Where `test` holds (None: always), the step of the whole path, else of its longest beginning, else none.
+
+    Beginnings end in ``/``. The tests of these steps are not looked at.
+    """
+
+    test: Test | None
+    exact: tuple[tuple[str, Step], ...]
+    beginnings: tuple[tuple[str, Step], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Forward:
-    """To a cluster of a backend. `host_header` is sent instead of the visitor's host.
+    """To a cluster of a backend, or to the one that the `members` of the chain say (None).
+
+    `host_header` is sent instead of the visitor's host.
 
     Where a connection fails, `primaries - 1` other servers and then each of the `backups` are tried.
     """
 
     name: str
     source: str
-    cluster: str
+    cluster: str | None
     backend: str
     host_header: str | None
     by_source: bool
@@ -221,9 +237,27 @@ class VirtualHost:
     own: Test | None
     normal: Test
     end: Forward | ToHttps
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Step | Lookup, ...] = ()
     branches: tuple[Branch, ...] = ()
     filters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A cluster for the requests of a site for which `test` holds (None: for all)."""
+
+    source: str
+    test: Test | None
+    cluster: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One of the sites that share a chain, with its hosts. Requests go to the first of its `places` that holds."""
+
+    site: str
+    names: tuple[str, ...]
+    places: tuple[Place, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +279,8 @@ class Http:
     custom_methods: bool = False
     subject_header: str | None = None
     log: Log | None = None
+    members: tuple[Member, ...] = ()
+    """The sites, where several share the chain. The domains of `hosts` are then values of `SITE_HEADER`."""
 
 
 # --- listeners ------------------------------------------------------------------------------------------------
@@ -252,10 +288,11 @@ class Http:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The access log of a site. `file` None is standard output. `backend` is where all is passed through to."""
+    """The access log of a site, or of those that share a chain (None). `file` None is standard output. `backend` is
+    where all is passed through to."""
 
     listener: str
-    site: str
+    site: str | None
     file: str | None
     backend: str = ""
 
@@ -344,7 +381,10 @@ class ClusterTls:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Servers. `check_host` is the Host of health checks, None for a server's own address."""
+    """Servers. `check_host` is the Host of health checks, None for a server's own address.
+
+    `told`: what the access log calls it, where no route says so.
+    """
 
     name: str
     source: str
@@ -357,6 +397,7 @@ class Cluster:
     health: Health | None
     check_host: str | None
     timeouts: Timeouts
+    told: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

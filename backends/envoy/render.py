@@ -7,13 +7,17 @@ Where Envoy has a default that matters, or one that has moved, the value is writ
 from __future__ import annotations
 
 from ...compiler.bundle import Bundle
-from . import access_log
+from . import access_log, members
 from .clusters import cluster
 from .conditions import MAX_PROGRAM_SIZE
 from .connection_manager import connection_manager
-from .json_text import written
+from .json_text import Line, written
 from .messages import TLS_VERSIONS, Json, address, extension, metadata, milliseconds, regex
 from .model import Chain, Configuration, Pass, Plain, Terminate, Tls
+
+_MANY = 100
+"""Clusters from which on lines go no deeper than to the parts of a connection manager: the file is half as long."""
+_PARTS = 10
 
 _CURVES = {"prime256v1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 
@@ -39,11 +43,11 @@ def render(configuration: Configuration) -> Bundle:
     document: Json = {
         "static_resources": {
             "listeners": [_tls(one) if isinstance(one, Tls) else _plain(one) for one in configuration.listeners],
-            "clusters": [cluster(one) for one in configuration.clusters],
+            "clusters": map(cluster, configuration.clusters),
         },
         "layered_runtime": {"layers": [{"name": "policyc", "static_layer": _REGEX_BOUND}]},
     }
-    text = written(document) + "\n"
+    text = (written(document, depth=_PARTS) if len(configuration.clusters) > _MANY else written(document)) + "\n"
     return Bundle(
         files={"envoy.json": text.encode(), **dict(configuration.files)},
         keys=configuration.keys,
@@ -77,15 +81,18 @@ def _tls(listener: Tls) -> Json:
         **_listener(listener),
         # Not by filter_chain_match, whose wildcards match any depth. No match: closed without a certificate.
         "filter_chain_matcher": _by_server_name(listener),
-        "filter_chains": [_chain(chain) for chain in listener.chains],
+        "filter_chains": map(_chain, listener.chains),
     }
 
 
 def _by_server_name(listener: Tls) -> Json:
     name = extension("sni", "envoy.extensions.matching.common_inputs.network.v3.ServerNameInput")
 
+    shared = any(isinstance(one, Terminate) and one.http.members for one in listener.chains)
+
     def chain(site: str) -> Json:
-        return {"action": extension(site, "google.protobuf.StringValue", value=site)}
+        out: Json = {"action": extension(site, "google.protobuf.StringValue", value=site)}
+        return Line(out) if shared else out
 
     wildcards: Json = {
         "matcher_list": {
@@ -119,7 +126,10 @@ def _chain(chain: Chain) -> Json:
         **out,
         "transport_socket": _downstream_tls(chain),
         "transport_socket_connect_timeout": "10s",
-        "filters": [connection_manager(chain.http, secure=True)],
+        "filters": [
+            *([members.note_site(chain.http.members)] if chain.http.members else []),
+            connection_manager(chain.http, secure=True),
+        ],
     }
 
 

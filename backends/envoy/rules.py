@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ...compiler.diagnostics import Path
+from ...compiler.path_tables import PathTable, in_tables
 from ...compiler.plan import Allow, Deny, EditHeaders, LimitBody, LogLabel, RateLimit, Redirect, Rule, RuleList
-from .conditions import ALWAYS, applies, has
+from .conditions import ALWAYS, applies, has, holds
 from .model import (
     UPGRADE_HEADER,
     Applied,
@@ -23,6 +24,7 @@ from .model import (
     Filter,
     LimitLength,
     LimitRate,
+    Lookup,
     Mark,
     Not,
     Redirection,
@@ -36,26 +38,28 @@ from .model import (
 class Walk:
     """What rule lists become. `filters` in the order in which they run; `to_end` names those of the walk's end."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[Step | Lookup, ...]
     filters: tuple[Filter, ...]
     to_end: tuple[str, ...]
 
 
 def walk(lists: Iterable[RuleList], source: Callable[[Path], str]) -> Walk:
     """The steps and filters of a site's lists. `source` tells a place in the policy."""
-    rules = [rule for one in lists for rule in one.rules]
-    parts = [_Work(rule) for rule in rules]
+    parts: list[_Work] = []
     before = _Names()
-    steps: list[Step] = []
-    for rule, part in zip(rules, parts, strict=True):
-        ending = _ending(rule)
-        if ending is None:
-            before = before.and_those_of(part)
-        else:
-            here = before.and_those_of(part)
-            end = ending if isinstance(ending, Refusal | Redirection) else None
-            names = here.always if end else here.names
-            steps.append(Step(rule.id, source(rule.path), applies(rule) or ALWAYS, end, names))
+    steps: list[Step | Lookup] = []
+    for part in in_tables([rule for one in lists for rule in one.rules]):
+        if isinstance(part, PathTable) and not part.ignore_case:
+            steps.append(_lookup(part, source, before))
+            continue
+        for rule in part.rules if isinstance(part, PathTable) else (part,):
+            work = _Work(rule)
+            parts.append(work)
+            here = before.and_those_of(work)
+            if _ending(rule) is None:
+                before = here
+            else:
+                steps.append(_step(rule, applies(rule) or ALWAYS, source, here))
     filters = (
         *(one for part in parts for one in part.marks),
         # Answers go through the filters in the opposite order.
@@ -67,6 +71,24 @@ def walk(lists: Iterable[RuleList], source: Callable[[Path], str]) -> Walk:
         *(one for part in parts for one in part.requests),
     )
     return Walk(tuple(steps), filters, before.names)
+
+
+def _step(rule: Rule, test: Test, source: Callable[[Path], str], names: _Names) -> Step:
+    """A rule that ends the walk. `names` are the filters of the rules before it, and its own."""
+    ending = _ending(rule)
+    if isinstance(ending, Refusal | Redirection):
+        return Step(rule.id, source(rule.path), test, ending, names.always)
+    return Step(rule.id, source(rule.path), test, None, names.names)
+
+
+def _lookup(table: PathTable, source: Callable[[Path], str], before: _Names) -> Lookup:
+    """A table as a step. Its rules do nothing else than to end the walk: they have no filters."""
+    steps = {rule.id: _step(rule, ALWAYS, source, before) for rule in table.rules}
+    return Lookup(
+        holds(table.when, table.unless),
+        tuple((text, steps[rule.id]) for text, rule in table.exact.items()),
+        tuple((text, steps[rule.id]) for text, rule in table.beginnings.items()),
+    )
 
 
 def _ending(rule: Rule) -> Allow | Refusal | Redirection | None:

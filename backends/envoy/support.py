@@ -51,7 +51,8 @@ _SUPPORT = complete(
     {
         Feature.SNI_REFUSAL: native(since=OLDEST, reason="older versions were never tried"),
         Feature.HOST_CHECK: emulated(
-            "a filter chain for each site with a virtual host that answers 421, and expressions on the whole Host",
+            "a filter chain for each site, or for sites that are alike, with a virtual host that answers 421, and"
+            " expressions on the whole Host",
             since=OLDEST,
         ),
         Feature.NORMAL_FORM: emulated("three expressions that must match before any rule is looked at", since=OLDEST),
@@ -109,7 +110,8 @@ _SUPPORT = complete(
         Feature.DENY: native(),
         Feature.REDIRECT: emulated("an answer with a Location as written: Envoy's own redirects take it apart"),
         Feature.RATE_LIMIT: emulated(
-            "a bucket of tokens for each source, filled evenly; of more than 100,000 the longest silent is forgotten",
+            "a bucket of tokens for each source, filled evenly; of more than 100,000 the longest silent is forgotten."
+            " Sites have it in common where they share a filter chain",
             since=OLDEST,
         ),
         Feature.LIMIT_BODY: emulated("a body of unknown length is read whole before it is judged", since=OLDEST),

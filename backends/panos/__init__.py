@@ -43,7 +43,7 @@ class PanosTarget(Target["Settings"]):
         from .lower import lower
         from .render import render
 
-        return render(lower(plan, settings, source), source)
+        return render(lower(plan, settings), source)
 
     def levels_above_a_place(self, file: str) -> int:
         return 1 if file.endswith((".xml", ".tf")) else 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Union
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")  # names with a hyphen are quoted, and so read as no difference
@@ -32,77 +33,89 @@ class Body:
 
 def document(comment: Sequence[str], blocks: Sequence[Body]) -> str:
     """A file: comment lines, then blocks, with an empty line between."""
-    parts = ["\n".join(f"# {line}" for line in comment), *("\n".join(_block(block, "")) for block in blocks)]
-    return "\n\n".join(parts) + "\n"
+    lines = [f"# {line}" for line in comment]
+    for block in blocks:
+        lines.append("")
+        _block(lines, block, "")
+    return "\n".join(lines) + "\n"
 
 
-def _block(block: Body, indent: str) -> Iterator[str]:
+# All of these add to the lines that are there: a generator inside a generator would hand on each line at each depth.
+
+
+def _block(lines: list[str], block: Body, indent: str) -> None:
     head = " ".join((block.kind, *map(_string, block.labels)))
     if not block.content:
-        yield f"{indent}{head} {{}}"
+        lines.append(f"{indent}{head} {{}}")
         return
-    yield f"{indent}{head} {{"
-    yield from _content(block.content, indent + "  ")
-    yield indent + "}"
+    lines.append(f"{indent}{head} {{")
+    _content(lines, block.content, indent + "  ")
+    lines.append(indent + "}")
 
 
-def _content(content: Mapping[str, Value | Body], indent: str) -> Iterator[str]:
+def _content(lines: list[str], content: Mapping[str, Value | Body], indent: str) -> None:
     """Attributes that follow each other on single lines have their ``=`` in one column; others end such a run."""
     run: list[tuple[str, str]] = []
-
-    def aligned() -> Iterator[str]:
-        width = max((len(key) for key, _ in run), default=0)
-        yield from (f"{indent}{key:<{width}} = {text}" for key, text in run)
-        run.clear()
-
+    width = 0
     for name, value in content.items():
-        key = name if _IDENTIFIER.match(name) else _string(name)
+        key = _key(name)
+        short = None if isinstance(value, Body) else _short(value)
+        if short is not None:
+            run.append((key, short))
+            width = max(width, len(key))
+            continue
+        lines += [f"{indent}{key:<{width}} = {text}" for key, text in run]
+        run, width = [], 0
         if isinstance(value, Body):
-            yield from aligned()
             # A block stands alone, as `terraform fmt` leaves it.
-            yield ""
-            yield from _block(value, indent)
-            continue
-        lines = list(_lines(value, indent))
-        if len(lines) == 1:
-            run.append((key, lines[0]))
-            continue
-        yield from aligned()
-        yield f"{indent}{key} = {lines[0]}"
-        yield from lines[1:]
-    yield from aligned()
+            lines.append("")
+            _block(lines, value, indent)
+        else:
+            _long(lines, f"{indent}{key} = ", value, indent, "")
+    lines += [f"{indent}{key:<{width}} = {text}" for key, text in run]
 
 
-def _lines(value: Value, indent: str) -> Iterator[str]:
-    """The lines of a value; the first without indentation, since it stands behind ``=``."""
+def _short(value: Value) -> str | None:
+    """A value that takes one line, or None."""
     match value:
-        case Raw(text):
-            yield text
-        case bool():
-            yield "true" if value else "false"
-        case int():
-            yield str(value)
         case str():
-            yield _string(value)
+            return _string(value)
+        case Raw(text):
+            return text
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
         case Mapping():
-            if not value:
-                yield "{}"
-                return
-            yield "{"
-            yield from _content(value, indent + "  ")
-            yield indent + "}"
+            return None if value else "{}"
+        case _ if len(value) > 1:
+            return None
         case _:
-            items = [list(_lines(item, indent + "  ")) for item in value]
-            if len(items) < 2 and all(len(lines) == 1 for lines in items):
-                yield "[" + ", ".join(lines[0] for lines in items) + "]"
-                return
-            yield "["
-            for lines in items:
-                yield f"{indent}  {lines[0]}" + ("," if len(lines) == 1 else "")
-                if len(lines) > 1:
-                    yield from lines[1:-1]
-                    yield lines[-1] + ","
-            yield indent + "]"
+            inner = [_short(item) for item in value]
+            return None if None in inner else f"[{''.join(filter(None, inner))}]"
+
+
+def _long(lines: list[str], start: str, value: Value, indent: str, end: str) -> None:
+    """A value that takes several lines, the first one behind `start`, and with `end` behind the last one."""
+    if isinstance(value, Mapping):
+        lines.append(start + "{")
+        _content(lines, value, indent + "  ")
+        lines.append(f"{indent}}}{end}")
+    elif isinstance(value, Sequence):
+        lines.append(start + "[")
+        within = indent + "  "
+        for item in value:
+            short = _short(item)
+            if short is None:
+                _long(lines, within, item, within, ",")
+            else:
+                lines.append(f"{within}{short},")
+        lines.append(f"{indent}]{end}")
+
+
+@lru_cache(maxsize=512)
+def _key(name: str) -> str:
+    return name if _IDENTIFIER.match(name) else _string(name)
 
 
 def _string(text: str) -> str:

@@ -26,7 +26,7 @@ from .model import (
     Tag,
     UrlCategory,
 )
-from .naming import TAG, describe, object_name, spelled
+from .naming import TAG, object_name, spelled
 from .nat import Translation, translations
 from .support import Settings
 from .urls import allows, by_category, is_security_rule, urls_of, urls_of_hosts
@@ -46,9 +46,9 @@ class _Tier(IntEnum):
 
 
 @last_answer
-def lower(plan: Plan, settings: Settings, source: str) -> Configuration:
-    """Objects and rules for a plan. `source` is the policy's name, for descriptions."""
-    return _Lowering(plan, settings, source).configuration()
+def lower(plan: Plan, settings: Settings) -> Configuration:
+    """Objects and rules for a plan."""
+    return _Lowering(plan, settings).configuration()
 
 
 def per_site(at: Destination, settings: Settings) -> bool:
@@ -77,10 +77,9 @@ def for_all(rule: Rule, places: Iterable[Destination]) -> bool:
 
 
 class _Lowering:
-    def __init__(self, plan: Plan, settings: Settings, source: str) -> None:
+    def __init__(self, plan: Plan, settings: Settings) -> None:
         self.plan = plan
         self.settings = settings
-        self.source = source
         self.destinations = destinations(legs(plan, settings))
         self.addresses: dict[str, tuple[str, list[Path]]] = {}
         self.groups: list[AddressGroup] = []
@@ -99,25 +98,16 @@ class _Lowering:
         return Configuration(
             settings=self.settings,
             tags=(
-                Tag(TAG, naming.plain(f"Written by policyc from {self.source}; change that")[: naming.TAG_COMMENT]),
-                *(
-                    Tag(self._tag(site.name), describe(self.source, [site.path], naming.TAG_COMMENT))
-                    for site in self._sites()
-                ),
+                Tag(TAG, ()),
+                *(Tag(self._tag(site.name), (site.path,)) for site in self._sites()),
             ),
             addresses=tuple(
-                AddressObject(name, value, self._described(paths, naming.OBJECT_DESCRIPTION), self._tags(paths))
+                AddressObject(name, value, tuple(paths), self._tags(paths))
                 for name, (value, paths) in self.addresses.items()
             ),
             groups=tuple(self.groups),
             services=tuple(
-                Service(
-                    self._service_name(protocol, port),
-                    protocol,
-                    port,
-                    self._described(paths, naming.OBJECT_DESCRIPTION),
-                    self._tags(paths),
-                )
+                Service(self._service_name(protocol, port), protocol, port, tuple(paths), self._tags(paths))
                 for (protocol, port), paths in self.services.items()
             ),
             categories=tuple(self.categories),
@@ -144,9 +134,6 @@ class _Lowering:
         sites = dict.fromkeys(str(path[1]) for path in paths if path[0] == "sites")
         return (TAG, *map(self._tag, islice(sites, naming.TAGS - 1)))
 
-    def _described(self, paths: Sequence[Path], limit: int) -> str:
-        return describe(self.source, paths, limit)
-
     def _address(self, value: Address | Network, paths: Sequence[Path]) -> str:
         text = str(value)
         if "/" in text and not isinstance(value, IPv4Address | IPv6Address) and value.num_addresses == 1:
@@ -167,7 +154,7 @@ class _Lowering:
 
     def _category(self, urls: Iterable[str], paths: Sequence[Path], *parts: str) -> str:
         name = self._name(naming.CATEGORY_NAME, *parts)
-        self.categories.append(UrlCategory(name, tuple(urls), self._described(paths, naming.CATEGORY_DESCRIPTION)))
+        self.categories.append(UrlCategory(name, tuple(urls), tuple(paths)))
         return name
 
     def _profile(self, leg: Leg) -> str | None:
@@ -185,7 +172,6 @@ class _Lowering:
     ) -> Match:
         return Match(
             name=self._name(naming.RULE_NAME, *name),
-            description=self._described(paths, naming.RULE_DESCRIPTION),
             tags=self._tags(paths),
             paths=tuple(paths),
             source=source,
@@ -208,7 +194,7 @@ class _Lowering:
                 group = AddressGroup(
                     self._name(naming.ADDRESS_NAME, at.label, "servers"),
                     servers,
-                    self._described(paths, naming.OBJECT_DESCRIPTION),
+                    tuple(paths),
                     self._tags(paths),
                 )
                 self.groups.append(group)

@@ -1,4 +1,7 @@
-"""What is written for the firewall: objects and rules, as PAN-OS knows them, before any syntax."""
+"""What is written for the firewall: objects and rules, as PAN-OS knows them, before any syntax.
+
+`paths` are places in the policy: for descriptions, and for whoever asks why something is there.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ class Tag:
     """A label on objects and rules. Tags differ in more than case [HELP]."""
 
     name: str
-    comment: str
+    paths: tuple[Path, ...]
+    """Of what it is for; none for the tag of everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class AddressObject:
 
     name: str
     value: str
-    description: str
+    paths: tuple[Path, ...]
     tags: tuple[str, ...]
 
 
@@ -36,7 +40,7 @@ class AddressGroup:
 
     name: str
     members: tuple[str, ...]
-    description: str
+    paths: tuple[Path, ...]
     tags: tuple[str, ...]
 
 
@@ -47,7 +51,7 @@ class Service:
     name: str
     protocol: str
     port: int
-    description: str
+    paths: tuple[Path, ...]
     tags: tuple[str, ...]
 
 
@@ -57,7 +61,7 @@ class UrlCategory:
 
     name: str
     urls: tuple[str, ...]
-    description: str
+    paths: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +99,8 @@ class Match:
     """What every rule has: its name, where it comes from in the policy, and the sessions it is for."""
 
     name: str
-    description: str
     tags: tuple[str, ...]
     paths: tuple[Path, ...]
-    """Places in the policy, for whoever asks why the rule is there."""
     source: tuple[str, ...]
     destination: tuple[str, ...]
     """Address objects, before NAT in all rulebases ([HELP] for NAT; live.paloaltonetworks.com uid 571331)."""

@@ -8,20 +8,20 @@ from .model import Configuration
 from .naming import TAG
 from .set_commands import to_set
 from .tree import tree
-from .xml_forms import REQUEST_LIMIT, load_commands, to_config, to_multi_config
+from .xml_forms import REQUEST_LIMIT, load_commands, xml_forms
 
 
 def render(configuration: Configuration, source: str) -> Bundle:
     """All files. Private keys are named and never read."""
     settings = configuration.settings
-    content = tree(configuration)
+    content = tree(configuration, source)
     pairs = configuration.key_pairs
+    document, request = xml_forms(content, settings)
     files = {
-        "panos.xml": to_config(content, settings),
+        "panos.xml": document,
         "panos.load": load_commands(content).encode(),
         "panos.set": to_set(content),
     }
-    request = to_multi_config(content) if settings.multi_config else b""
     if 0 < len(request) <= REQUEST_LIMIT:
         files["panos.multi-config.xml"] = request
     if settings.certificate_list:

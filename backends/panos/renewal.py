@@ -19,6 +19,7 @@ from .naming import certificate_label, certificate_name
 from .place import place_of
 from .set_commands import prefix, quoted
 from .support import Settings
+from .tls import decryptable
 
 _LOAD = "policyc build, load and commit"
 
@@ -74,16 +75,9 @@ def _problems(
                 )
 
 
-def decryptable(leaf: Certificate) -> bool:
-    """Whether the key is of a kind that the manual has: RSA up to 8192 bits, ECDSA with 256 or 384 [HELP; 8.0]."""
-    return (leaf.key_type == "RSA" and leaf.key_bits <= 8192) or (leaf.key_type == "EC" and leaf.key_bits in (256, 384))
-
-
 def _rules(plan: Plan, settings: Settings, backend: str, sites: Sequence[Site]) -> list[DecryptionRule]:
     paths = {site.path for site in sites} if settings.edge else {("backends", backend)}
-    return [
-        rule for rule in lower(plan, settings, "").decryption if rule.certificates and paths & set(rule.match.paths)
-    ]
+    return [rule for rule in lower(plan, settings).decryption if rule.certificates and paths & set(rule.match.paths)]
 
 
 def _new_name(plan: Plan, settings: Settings, rotation: Rotation, sites: Sequence[Site]) -> str:

@@ -96,7 +96,7 @@ class _Walk:
         self.sni = sni
         self.host = request.host[0].decode("latin-1").partition(":")[0] if request.host else sni
         self.target = request.target.decode("latin-1")
-        self.written: Configuration = lower(plan, settings, "")
+        self.written: Configuration = lower(plan, settings)
         self.values = {one.name: one.value for one in self.written.addresses}
         self.urls = {one.name: one.urls for one in self.written.categories}
 

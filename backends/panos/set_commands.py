@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import pairwise
 
 from .place import Place
@@ -15,16 +16,17 @@ _MISREAD = re.compile(r"[^ !#->@-\[\]-~]")
 
 def to_set(tree: Tree) -> bytes:
     """``set`` for everything, and ``move`` to keep the rules' order when there are older ones."""
-    lines: list[str] = []
+    written = BytesIO()
     for section in tree.sections:
         path = prefix(tree.place) + " ".join(section.path)
         for name, node in section.entries:
             start = f"set {path} {quoted(name)}"
-            lines += (f"{start} {end}" for end in _commands(node))
+            written.write("".join([f"{start} {end}\n" for end in _commands(node)]).encode())
         if section.ordered:
             names = [quoted(name) for name, _ in section.entries]
-            lines += (f"move {path} {name} after {before}" for before, name in pairwise(names))
-    return ("\n".join(lines) + "\n").encode()
+            for before, name in pairwise(names):
+                written.write(f"move {path} {name} after {before}\n".encode())
+    return written.getvalue()
 
 
 def prefix(place: Place) -> str:

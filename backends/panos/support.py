@@ -47,7 +47,7 @@ PanoramaName = Annotated[str, _existing("a device group or template", 63)]  # un
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class PanosLocation(_Part):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ...compiler.plan import BackendTls, TlsSettings
+from ...compiler.plan import BackendTls, Certificate, TlsSettings
 from .model import DecryptionProfile
 from .naming import PROFILE_NAME, object_name, spelled
 
@@ -17,6 +17,11 @@ _AEAD_OF_TLS13 = ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305-S
 _HIGHEST = "1.3"
 """Of the versions that the policy knows. Where it is the highest one wanted, the profile says ``max``: a profile that
 says nothing stops at TLS 1.2, the default, and so does one from before an upgrade to 10.0 [SPEC, D10.0]."""
+
+
+def decryptable(leaf: Certificate) -> bool:
+    """Whether the key is of a kind that the manual has: RSA up to 8192 bits, ECDSA with 256 or 384 [HELP; 8.0]."""
+    return (leaf.key_type == "RSA" and leaf.key_bits <= 8192) or (leaf.key_type == "EC" and leaf.key_bits in (256, 384))
 
 
 def listener_profile(name: str, tls: TlsSettings) -> DecryptionProfile:

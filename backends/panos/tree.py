@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
+from ...compiler.diagnostics import Path
 from .model import Configuration, DecryptionProfile, DecryptionRule, NatRule, SecurityRule
+from .naming import CATEGORY_DESCRIPTION, OBJECT_DESCRIPTION, RULE_DESCRIPTION, TAG_COMMENT, describe, plain
 from .place import Place, place_of
 from .support import Settings
 
 Node = Mapping[str, "str | tuple[str, ...] | Node"]
 """An element's children: a text, members, or children again. No children: an empty element."""
+
+_R = TypeVar("_R", NatRule, DecryptionRule, SecurityRule)
 
 TAG_COLOUR = "color3"
 
@@ -32,25 +37,46 @@ class Tree:
     sections: tuple[Section, ...]
 
 
-def tree(configuration: Configuration) -> Tree:
-    """Elements and values as PAN-OS names them [SPEC]."""
+def tree(configuration: Configuration, source: str) -> Tree:
+    """Elements and values as PAN-OS names them [SPEC]. `source` is the policy's name, for descriptions."""
     settings = configuration.settings
+    ours = plain(f"Written by policyc from {source}; change that")[:TAG_COMMENT]
+
+    def described(paths: Iterable[Path], limit: int) -> str:
+        return describe(source, paths, limit)
+
+    def rules(kind: str, found: Iterable[_R], write: Callable[[_R, Settings], Node]) -> Section:
+        entries = (
+            (one.match.name, {**write(one, settings), "description": described(one.match.paths, RULE_DESCRIPTION)})
+            for one in found
+        )
+        return Section((settings.rulebase, kind, "rules"), tuple(entries), ordered=True)
+
     sections = (
         Section(
             ("tag",),
-            tuple((tag.name, {"color": TAG_COLOUR, "comments": tag.comment}) for tag in configuration.tags),
+            tuple(
+                (tag.name, {"color": TAG_COLOUR, "comments": described(tag.paths, TAG_COMMENT) if tag.paths else ours})
+                for tag in configuration.tags
+            ),
         ),
         Section(
             ("address",),
             tuple(
-                (one.name, {"ip-netmask": one.value, "description": one.description, "tag": one.tags})
+                (
+                    one.name,
+                    {"ip-netmask": one.value, "description": described(one.paths, OBJECT_DESCRIPTION), "tag": one.tags},
+                )
                 for one in configuration.addresses
             ),
         ),
         Section(
             ("address-group",),
             tuple(
-                (one.name, {"static": one.members, "description": one.description, "tag": one.tags})
+                (
+                    one.name,
+                    {"static": one.members, "description": described(one.paths, OBJECT_DESCRIPTION), "tag": one.tags},
+                )
                 for one in configuration.groups
             ),
         ),
@@ -61,7 +87,7 @@ def tree(configuration: Configuration) -> Tree:
                     one.name,
                     {
                         "protocol": {one.protocol: {"port": str(one.port)}},
-                        "description": one.description,
+                        "description": described(one.paths, OBJECT_DESCRIPTION),
                         "tag": one.tags,
                     },
                 )
@@ -71,28 +97,19 @@ def tree(configuration: Configuration) -> Tree:
         Section(
             ("profiles", "custom-url-category"),
             tuple(
-                (one.name, {"description": one.description, "list": one.urls, "type": "URL List"})
+                (
+                    one.name,
+                    {"description": described(one.paths, CATEGORY_DESCRIPTION), "list": one.urls, "type": "URL List"},
+                )
                 for one in configuration.categories
             ),
         ),
         Section(("profiles", "decryption"), tuple((one.name, _profile(one)) for one in configuration.profiles)),
-        _rules("nat", tuple((one.match.name, _nat_rule(one, settings)) for one in configuration.nat), settings),
-        _rules(
-            "decryption",
-            tuple((one.match.name, _decryption_rule(one, settings)) for one in configuration.decryption),
-            settings,
-        ),
-        _rules(
-            "security",
-            tuple((one.match.name, _security_rule(one, settings)) for one in configuration.security),
-            settings,
-        ),
+        rules("nat", configuration.nat, _nat_rule),
+        rules("decryption", configuration.decryption, _decryption_rule),
+        rules("security", configuration.security, _security_rule),
     )
     return Tree(place_of(settings.location), tuple(section for section in sections if section.entries))
-
-
-def _rules(kind: str, entries: tuple[tuple[str, Node], ...], settings: Settings) -> Section:
-    return Section((settings.rulebase, kind, "rules"), entries, ordered=True)
 
 
 def _profile(profile: DecryptionProfile) -> Node:
@@ -142,7 +159,6 @@ def _nat_rule(rule: NatRule, settings: Settings) -> Node:
         "nat-type": "ipv4",
         **translation,
         "tag": rule.match.tags,
-        "description": rule.match.description,
     }
 
 
@@ -193,7 +209,6 @@ def _closing(rule: DecryptionRule | SecurityRule, settings: Settings) -> Node:
     return {
         **({"log-setting": settings.log_setting} if settings.log_setting else {}),
         "tag": rule.match.tags,
-        "description": rule.match.description,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from contextlib import ExitStack
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +14,6 @@ import typer
 from .lint import Form
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..output_folder import Output
     from ..pipeline import Loaded
     from .session import Targets
@@ -55,7 +54,7 @@ def command(
 
     5: with --check something would change, with --against too much.
     """
-    from ..output_folder import CannotWrite, assemble, write, writing
+    from ..output_folder import CannotWrite, assemble, staged, writing
     from ..pipeline import compile_for, examine, load, settings_for
     from . import session
     from .progress import shown
@@ -73,48 +72,42 @@ def command(
         session.report(loaded.document, judged, form, chosen)
     if against is not None and not force:
         _hold_back(policy, loaded, against, allowed, targets)
-    changed = False
+
+    def assembled(name: str) -> Output:
+        target = targets[name]
+        version = settings_for(loaded, target).version
+        return assemble(compile_for(loaded, target), loaded.document, name, version, keys is Keys.COPY)
+
     try:
-        # All targets are assembled before the first is written: an error in one leaves all as they were.
-        with shown():
-            outputs = {
-                name: assemble(
-                    compile_for(loaded, targets[name]),
-                    loaded.document,
-                    name,
-                    settings_for(loaded, targets[name]).version,
-                    keys is Keys.COPY,
-                )
-                for name in chosen
-            }
         if check:
-            changed = _say_changes(output, outputs)
-        else:
-            with writing(output):
-                for name, result in outputs.items():
-                    folder = os.path.join(output, name)
-                    with shown():
-                        write(folder, result)
-                    print(f"policyc: wrote {folder}", file=sys.stderr)
-                    for path in result.missing_keys:
-                        print(f"policyc: put the private key at {os.path.join(folder, path)}", file=sys.stderr)
+            with shown():
+                lines = [line for name in chosen for line in _changes(os.path.join(output, name), assembled(name))]
+            print(*lines, sep="\n", end="\n" if lines else "")
+            raise typer.Exit(5 if lines else 0)
+        with writing(output), ExitStack() as stack:
+            # All targets are written beside before the first is put in place: an error in one leaves all as they were.
+            folders = [os.path.join(output, name) for name in chosen]
+            with shown():
+                new = [
+                    stack.enter_context(staged(folder, assembled(name)))
+                    for name, folder in zip(chosen, folders, strict=True)
+                ]
+            for folder, one in zip(folders, new, strict=True):
+                with shown():
+                    one.put_in_place()
+                print(f"policyc: wrote {folder}", file=sys.stderr)
+                for path in one.missing_keys:
+                    print(f"policyc: put the private key at {os.path.join(folder, path)}", file=sys.stderr)
     except CannotWrite as error:
         print(f"policyc: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
-    if changed:
-        raise typer.Exit(5)
 
 
-def _say_changes(output: str, outputs: Mapping[str, Output]) -> bool:
-    """Prints what writing would change, a line a file. Whether there is any."""
+def _changes(folder: str, output: Output) -> list[str]:
+    """What writing would change, a line a file."""
     from ..output_folder import changes
 
-    changed = False
-    for name, result in outputs.items():
-        for line in changes(os.path.join(output, name), result):
-            changed = True
-            print(f"{line[:2]}{os.path.join(output, name, line[2:])}")
-    return changed
+    return [f"{line[:2]}{os.path.join(folder, line[2:])}" for line in changes(folder, output)]
 
 
 def _share(against: str | None, written: str | None) -> float:

@@ -20,10 +20,13 @@ def command() -> None:
             file=sys.stderr,
         )
         raise typer.Exit(2) from None
+    import gc
+
     from .. import stopping
     from ..lsp.features import serve
     from . import stop
 
+    gc.enable()  # other than the other commands, it goes on for days
     # It holds nothing that must be put right, and waits in a thread for its input.
     stopping.install(stop)
     serve()

@@ -97,9 +97,10 @@ def lint_target(plan: Plan, target: Target[TargetSettings], settings: TargetSett
 
 def stage_rules() -> Sequence[Rule]:
     """The rules of the stages before lint, whose findings mean that something was not understood."""
-    from .. import acceptance, conditions, document, resolve, validate
+    from .. import acceptance, conditions, document, rule_lists, validate
+    from ..resolve import certificates, listeners, sites
 
-    modules = (document, validate, conditions, resolve, acceptance)
+    modules = (document, validate, conditions, rule_lists, certificates, listeners, sites, acceptance)
     return list({rule.id: rule for module in modules for rule in rules_in(module)}.values())
 
 

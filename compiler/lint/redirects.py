@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ..decide import Connection, Decision, Redirected, Request, decide
 from ..plan import Address, Hostname, Listener, Plan, Redirect, Rule, Site
 from .walks import Walks
+
+if TYPE_CHECKING:
+    from ..decide import Decision, Redirected, Refused
 
 _VISITORS = tuple(map(ip_address, ("203.0.113.77", "198.51.100.77", "192.0.2.77", "2001:db8::77")))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -65,18 +68,30 @@ class Redirects:
                 if source is not None and to is not None:
                     yield Hop(site, step.rule, redirect, _method(step.rule, redirect), source, to)
 
-    def ask(self, hop: Hop, stop: Stop) -> Decision:
+    def refusal(self, hop: Hop) -> Refused | None:
+        """The refusal that a redirect leads to at once."""
+        from ..decide import Refused
+
+        decision = self._ask(hop, hop.to)
+        return decision if isinstance(decision, Refused) else None
+
+    def _ask(self, hop: Hop, stop: Stop) -> Decision:
         """What becomes of the visitor's next request, which has no headers of its own."""
+        # Loaded for policies that redirect alone.
+        from ..decide import Connection, Request, decide
+
         connection = Connection(stop.listener, stop.host, hop.source)
         request = Request(hop.method.encode(), stop.target.encode(), (stop.host.encode(),))
         return decide(self.alone[stop.listener, stop.site], connection, request)
 
     def follow(self, hop: Hop, limit: int = 20) -> list[tuple[Stop, Redirected]]:
         """The redirects that follow one upon the other, up to the first that comes again (which is the last)."""
+        from ..decide import Redirected
+
         stops: list[tuple[Stop, Redirected]] = []
         stop: Stop | None = hop.to
         while stop is not None and len(stops) < limit:
-            decision = self.ask(hop, stop)
+            decision = self._ask(hop, stop)
             if not isinstance(decision, Redirected):
                 return []
             again = any(stop == earlier for earlier, _ in stops)

@@ -76,6 +76,11 @@ class Proxy:
         self._log: IO[bytes] | None = None
 
     @property
+    def pid(self) -> int:
+        """The process that was launched, which leads a session of its own; 0 when it does not run."""
+        return self._process.pid if self._process and self._process.poll() is None else 0
+
+    @property
     def log(self) -> str:
         """What the proxy has printed so far."""
         if self._log is None:

@@ -235,8 +235,11 @@ def test_a_small_change_is_small(
 @pytest.mark.parametrize(
     "target",
     [
-        pytest.param(name, marks=pytest.mark.xfail(reason="backends stand in the order of first use", strict=True))
-        for name in ("envoy", "haproxy", "nginx")
+        "haproxy",
+        *(
+            pytest.param(name, marks=pytest.mark.xfail(reason="backends stand in the order of first use", strict=True))
+            for name in ("envoy", "nginx")
+        ),
     ],
 )
 def test_a_site_that_uses_another_ones_backend_moves_nothing(

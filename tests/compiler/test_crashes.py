@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import pytest
-from policyc.compiler.folder_exchange import locked
-from policyc.compiler.output_folder import CannotWrite, Output, changes, write, writing
+from policyc.compiler import output_folder
+from policyc.compiler.folder_exchange import locked, settle_file_system, settles_at_once
+from policyc.compiler.output_folder import CannotWrite, Output, changes, staged, write, writing
 
 from .conftest import GOOD, Ran
 from .faults import Fault, run
@@ -174,6 +177,76 @@ def test_an_error_at_any_step(tmp_path: Path, trees: tuple[Tree, Tree], error: i
         if ended.steps <= at:
             break
     assert refused > 10
+
+
+def test_an_error_in_one_target_leaves_all_as_they_were(tmp_path: Path) -> None:
+    def both(folders: Sequence[Path]) -> None:
+        with ExitStack() as stack:
+            new = [stack.enter_context(staged(str(folder), NEW)) for folder in folders]
+            assert [tree(folder) for folder in folders] == before
+            for one in new:
+                one.put_in_place()
+
+    refused = 0
+    for at in range(10_000):
+        folders = [tmp_path / str(at) / name for name in ("first", "second")]
+        for folder in folders:
+            place(folder)
+        before = [tree(folder) for folder in folders]
+        ended = run(partial(both, folders), Fault(at, errno.ENOSPC, once=True))
+        changed = [tree(folder) != old for folder, old in zip(folders, before, strict=True)]
+        # The files are written before the first folder is put in place; after that the second may still be refused.
+        assert changed[1] == (ended.refused is None)
+        assert sorted(os.listdir(tmp_path / str(at))) == ["first", "second"]
+        refused += changed == [False, False]
+        if ended.steps <= at:
+            break
+    assert refused > 2 * len(NEW.files)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_many_files_are_waited_for_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
+    folder = tmp_path / "edge"
+    place(folder)
+    before = tree(folder)
+    seen: list[Tree] = []
+
+    def settled(path: str) -> None:
+        assert tree(folder) == before
+        seen.append(tree(Path(path)))
+        if not works:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def one_by_one(_: int) -> None:
+        waited.append(1)
+
+    waited: list[int] = []
+    monkeypatch.setattr(output_folder, "_FEW", 0)
+    monkeypatch.setattr(output_folder, "settle_file_system", settled)
+    monkeypatch.setattr(os, "fsync", one_by_one)
+    if works:
+        write(str(folder), NEW)
+        assert tree(folder) == seen[0]
+    else:
+        with pytest.raises(CannotWrite, match="input/output error"):
+            write(str(folder), NEW)
+        assert tree(folder) == before
+    assert set(seen[0]) >= {*NEW.files, *OPERATORS}, "all is there before it is waited for"
+    assert len(waited) == works, "only for the folder that the new one was put into"
+    assert os.listdir(tmp_path) == ["edge"]
+
+
+def test_the_file_system_is_waited_for(tmp_path: Path) -> None:
+    assert settles_at_once() == sys.platform.startswith("linux"), "the kernel here is not that old"
+    settle_file_system(str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        settle_file_system(str(tmp_path / "absent"))
+
+
+def test_an_output_folder_that_nothing_came_into_is_not_left(tmp_path: Path) -> None:
+    with pytest.raises(CannotWrite), writing(str(tmp_path / "out")):
+        raise CannotWrite
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_second_build_at_the_same_time(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from policyc.compiler.diagnostics import Diagnostic, Severity
 from policyc.compiler.features import Feature
 from policyc.compiler.lint.support import rule_id
@@ -168,6 +169,33 @@ def pruned(policy: Policy, sites: set[str], listeners: set[str], accepted: Seque
         "inspection_rules": {name: one for name, one in policy.get("inspection_rules", {}).items() if name in lists},
         "accept": entries,
     }
+
+
+def with_twins(policy: Policy, folder: Path) -> Policy:
+    """A policy in which most sites have another beside them that is like them in all but its name.
+
+    Not those whose certificates or backends would not fit the twin's name.
+    """
+    sites: dict[str, Any] = {}
+    for name, site in policy["sites"].items():
+        sites[name] = site
+        twin = f"twin-of-{name}.example.com"
+        backends = [policy["backends"][one]["tls"] for one in _backends(site)]
+        if (
+            "public_certificate" in site
+            and not any(host.startswith("*") for host in site["hostnames"])
+            and not any(tls and "server_name" not in tls for tls in backends)
+            and _covers(folder / policy["public_certificates"][site["public_certificate"]]["cert"], twin)
+        ):
+            sites[f"twin-of-{name}"] = {**site, "hostnames": [twin]}
+    return {**policy, "sites": sites}
+
+
+def _covers(certificate: Path, host: str) -> bool:
+    """Whether a certificate is for a host."""
+    leaf = x509.load_pem_x509_certificate(certificate.read_bytes())
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return bool({host, "*." + host.partition(".")[2]} & set(names.get_values_for_type(x509.DNSName)))
 
 
 def features_at(plan: Plan, listener: str, site: Site | None) -> set[Feature]:

@@ -23,6 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="TARGET=PROGRAM[:VERSION]",
         help="another program of a proxy, and the version that the policies shall say (default: what it says itself)",
     )
+    group.addoption("--twins", action="store_true", help="beside most sites put another that is like them")
     group.addoption("--sabotage", action="store_true", help="also break guards, one at a time: slow")
     group.addoption("--report", metavar="FILE", help="write the conformance report to this file")
 

@@ -58,8 +58,13 @@ class Laboratory:
         chosen: Mapping[str, Chosen],
         targets: Sequence[str],
         change: Callable[[str, Path], None] = lambda _target, _built: None,
+        *,
+        twins: bool = False,
     ) -> None:
-        """Start the origins, and some targets. `reduce` comes first. `change` may touch what is built."""
+        """Start the origins, and some targets. `reduce` comes first. `change` may touch what is built.
+
+        `twins`: most sites have another beside them that is like them, for targets that write such sites once.
+        """
         self.origins = {}
         for backend, recipes in self.topic.origins.items():
             self.origins[backend] = self._origins(backend, recipes)
@@ -73,9 +78,9 @@ class Laboratory:
             if origin not in down:
                 self._stack.enter_context(origin)
         policies = {
-            target: crowded(self.reduced[target].policy)
+            target: crowded(capability.with_twins(policy, self.certificates.folder) if twins else policy)
             for target in targets
-            if chosen[target].program is not None and self.reduced[target].policy["sites"]
+            if chosen[target].program is not None and (policy := self.reduced[target].policy)["sites"]
         }
         beside = [Origin("beside")]  # is never started
         programs = {target: one.program for target, one in chosen.items() if one.program is not None}

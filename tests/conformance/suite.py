@@ -105,7 +105,7 @@ class TopicFile(pytest.File):
         targets = [target for target in TARGETS if any(item.judge == target for item in items)]
         chosen = chosen_of(self.config)
         laboratory.reduce(chosen, targets)
-        laboratory.start(chosen, targets)
+        laboratory.start(chosen, targets, twins=bool(self.config.getoption("--twins", default=False)))
         return laboratory
 
     def findings(self, target: str) -> dict[str, Any]:

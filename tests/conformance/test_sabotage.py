@@ -186,6 +186,13 @@ SABOTAGES = [
         "backends",
         ("refused", "never", "nothing"),
     ),
+    Sabotage(
+        "envoy",
+        "SNI and host of one site, where sites share a chain",
+        text(ENVOY, r"%REQUESTED_SERVER_NAME%\|", "%REQ(:AUTHORITY)%|"),
+        "hosts",
+        ("another site",),
+    ),
     Sabotage("envoy", "pins", without("verify_certificate_hash"), "backends", ("pins",)),
     Sabotage("envoy", "revocation lists", without("crl"), "backends", ("revocation",)),
     Sabotage(

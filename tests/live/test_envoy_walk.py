@@ -67,17 +67,26 @@ def answer(_: object) -> bytes:
 def scene(certificates: Certificates) -> Scene:
     """The same rules at a listener for anybody, and at one behind trusted proxies."""
     names = ["walk.example.com", "other.example.com"]
+    twin = "twin.example.com"
     policy = {
         "version": 1,
         "listeners": {
             "public": {"bind": ["0.0.0.0:443"]},
             "proxied": {"bind": ["0.0.0.0:8443"], "trusted_proxies": ["127.0.0.1", "10.0.0.0/8"]},
         },
-        "public_certificates": {"all": certificates.public_pair("walk-all", *names)},
+        "public_certificates": {"all": certificates.public_pair("walk-all", *names, twin)},
         "backends": {"main": {"servers": ["192.0.2.1:80"], "tls": False}},
         "inspection_rules": {"rules": RULES},
         "sites": {
             "walk": {"hostnames": names, "public_certificate": "all", "backend": "main", "inspect": ["rules"]},
+            # So at one of the listeners a filter chain is shared.
+            "twin": {
+                "hostnames": [twin],
+                "public_certificate": "all",
+                "backend": "main",
+                "inspect": ["rules"],
+                "listeners": ["proxied"],
+            },
         },
     }
     return Scene(policy, {"main": [Origin("main", respond=answer)]})

@@ -10,8 +10,8 @@ from ....compiler.plan import Backend, Certificate, Plan, Site, Upstream
 from ..legs import Reading, backends_of, destinations, legs, successors
 from ..lower import per_site
 from ..model import KeyPair
-from ..renewal import decryptable
 from ..support import Settings
+from ..tls import decryptable
 from .wording import IN_FRONT, TARGET, decrypted, in_full, leaf_locations, presented, short, socket_of, whose
 
 

@@ -40,7 +40,7 @@ def name_collision(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## References
     https://github.com/PaloAltoNetworks/pan-os-codegen
     """
-    for (kind, name), times in Counter(lower(plan, settings, "").names()).items():
+    for (kind, name), times in Counter(lower(plan, settings).names()).items():
         if times > 1:
             yield name_collision.found(
                 f"{times} objects of the kind {kind} would be named `{name}`",
@@ -98,7 +98,7 @@ def mixed_device_group(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     if settings.location.device_group is None or not settings.certificate_list:
         return
     older = settings.max_certificates == 1
-    several = [rule for rule in lower(plan, settings, "").decryption if len(rule.certificates) > 1]
+    several = [rule for rule in lower(plan, settings).decryption if len(rule.certificates) > 1]
     if older or several:
         yield mixed_device_group.found(
             f"firewalls with {settings.version} get one certificate of each rule of Panorama {settings.schema_version}"
@@ -147,7 +147,7 @@ def platform_capacity(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     ## References
     https://docs.paloaltonetworks.com/vm-series/11-0/vm-series-deployment/about-the-vm-series-firewall/vm-series-models/maximum-limits-based-on-tier-and-memory
     """
-    configuration = lower(plan, settings, "")
+    configuration = lower(plan, settings)
     counts = Counter(kind for kind, _ in configuration.names())
     found = [(what, counts[kind], limit) for what, kind, limit in _CAPACITIES if counts[kind] > limit]
     urls = sum(len(category.urls) for category in configuration.categories)

@@ -34,7 +34,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...decide import Refused
 from ...diagnostics import Diagnostic, Location, Path, Severity, rule
 from ...plan import Rule
 from .. import Context
@@ -46,8 +45,8 @@ def redirect_to_refusal(context: Context) -> Iterator[Diagnostic]:
     told: set[Path] = set()
     redirects = Redirects(context.plan, context.walks)
     for hop in redirects.hops():
-        decision = redirects.ask(hop, hop.to)
-        if not isinstance(decision, Refused) or hop.rule.path in told or _asks_headers(decision.rule):
+        decision = redirects.refusal(hop)
+        if decision is None or hop.rule.path in told or _asks_headers(decision.rule):
             continue
         told.add(hop.rule.path)
         yield redirect_to_refusal.found(
