@@ -160,7 +160,6 @@ CHANGES = (
 GROWS: dict[tuple[str, Change], str] = {
     ("envoy", shared_rule): "each site has a list of its own",
     ("envoy", shared_rule_added): "each site has a list of its own",
-    ("nginx", rules): "lists are numbered: the number of each shifts with another list's first use",
     ("nginx", shared_rule): "each site asks for the outcome by itself",
     ("panos", shared_rule_added): "an entry of a URL category is a host and a path: there is one for each site",
 }
