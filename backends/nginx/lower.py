@@ -46,7 +46,7 @@ def lower(plan: Plan, settings: Settings) -> Configuration:
     used = {rule_list.name for site in decrypted for rule_list in site.rule_lists}
     visitors = Visitors(plan.listeners)
     rules = Rules([one for one in plan.rule_lists if one.name in used], visitors.source)
-    upstreams = reached(decrypted)
+    upstreams = sorted(reached(decrypted), key=lambda one: one.id)
     names = upstream_names(upstreams, "backend")
     sites = Sites(rules, visitors, names, settings)
     inner = [one for one in plan.listeners if not one.sites or any(site.decrypt for site in one.sites)]
@@ -119,4 +119,9 @@ def _anchors(all_of_them: Iterable[TrustAnchors]) -> tuple[TrustAnchors, ...]:
 
 
 def _once(blocks: Iterable[Map | Geo]) -> list[Map | Geo]:
-    return list({block.name: block for block in blocks}.values())
+    """Each block once. Two that share a name and differ would leave one of them out, and with it a rule."""
+    known: dict[str, Map | Geo] = {}
+    for block in blocks:
+        if known.setdefault(block.name, block) != block:
+            raise ValueError(f"two different blocks for ${block.name}")
+    return list(known.values())
