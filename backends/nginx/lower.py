@@ -8,6 +8,7 @@ What passes meets the rate limits, and goes to one of the server's locations (`f
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from ...compiler.diagnostics import Path
@@ -122,6 +123,7 @@ def _once(blocks: Iterable[Map | Geo]) -> list[Map | Geo]:
     """Each block once. Two that share a name and differ would leave one of them out, and with it a rule."""
     known: dict[str, Map | Geo] = {}
     for block in blocks:
-        if known.setdefault(block.name, block) != block:
+        first = known.setdefault(block.name, block)
+        if first is not block and first != replace(block, path=first.path):
             raise ValueError(f"two different blocks for ${block.name}")
     return list(known.values())
