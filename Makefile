@@ -35,11 +35,14 @@ sabotage: $(READY) proxies
 	$(VENV)/bin/pytest -q -n 2 tests/conformance/test_sabotage.py --sabotage -rA
 
 # Random policies and requests, the real proxies against the reference: 20,000 requests a proxy and more, in minutes.
+# Before that hostile policies and documents. Another run: make fuzz SEED=7 INPUTS=1000000
 fuzz: $(READY) proxies
+	POLICYC_HOSTILE_INPUTS=$(INPUTS) POLICYC_FUZZ_SEED=$(SEED) $(VENV)/bin/pytest -q -n 2 -rP tests/hostile
 	POLICYC_FUZZ_POLICIES=$(POLICIES) POLICYC_FUZZ_REQUESTS=$(REQUESTS) POLICYC_FUZZ_SEED=$(SEED) \
 		$(VENV)/bin/pytest -q -n 2 -rP tests/fuzz
 POLICIES := 40
 REQUESTS := 100
+INPUTS   := 100000
 SEED     := 1
 
 # Policies of many sites, each figure beside its floor: docs/benchmarks.md. A few sizes only: make bench SITES=1,100

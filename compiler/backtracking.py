@@ -72,21 +72,20 @@ def _bytes_of(atom: str) -> frozenset[int]:
 
 def _competing(atoms: Sequence[_Atom]) -> int:
     count = 0
-    for index, atom in enumerate(atoms):
-        behind = _beside(atoms[index + 1 :])
+    for atom, before, behind in zip(atoms, _before(atoms), _before(atoms[::-1])[::-1], strict=True):
         # Where it can begin at many places of what it takes, it is gone through from each of them.
-        again = count > 0 and not atom.takes.isdisjoint(_beside(atoms[:index][::-1]))
+        again = count > 0 and not atom.takes.isdisjoint(before)
         count += atom.loop and (not atom.takes.isdisjoint(behind) or (bool(behind) and again))
     return count
 
 
-def _beside(atoms: Sequence[_Atom]) -> frozenset[int]:
-    """What the first of these atoms can take: those up to one that must be there."""
-    found: frozenset[int] = frozenset()
+def _before(atoms: Sequence[_Atom]) -> list[frozenset[int]]:
+    """For each atom what the ones before it can take, back to one that must be there."""
+    found: list[frozenset[int]] = []
+    taken: frozenset[int] = frozenset()
     for atom in atoms:
-        found |= atom.takes
-        if not atom.optional:
-            break
+        found.append(taken)
+        taken = atom.takes | taken if atom.optional else atom.takes
     return found
 
 

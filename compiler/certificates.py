@@ -34,7 +34,7 @@ _BASELINE_REQUIREMENTS = "2.23.140.1."
 
 _SHA256 = hashes.SHA256()
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+_BORDER = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 ]+)-----")
 
 
 class BadCertificate(ValueError):
@@ -44,7 +44,7 @@ class BadCertificate(ValueError):
 def read_certificates(path: str) -> tuple[Certificate, ...]:
     """All certificates of a PEM file, in its order, at least one. Raises BadCertificate."""
     data = _read(path)
-    blocks = [(match[1], match[0]) for match in _BLOCK.finditer(data)]
+    blocks = _blocks(data)
     certificates = [
         block for label, block in blocks if label in (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
     ]
@@ -71,7 +71,7 @@ def certificate_of(der: bytes) -> Certificate:
 
 def read_crl(path: str) -> str:
     """All revocation lists of a PEM file, as canonical PEM. Raises BadCertificate."""
-    blocks = [match[0] for match in _BLOCK.finditer(_read(path)) if match[1] == b"X509 CRL"]
+    blocks = [block for label, block in _blocks(_read(path)) if label == b"X509 CRL"]
     if not blocks:
         raise BadCertificate("it holds no PEM revocation list (-----BEGIN X509 CRL-----)")
     try:
@@ -95,7 +95,7 @@ def read_clear_key(path: str) -> bytes:
     Raises BadCertificate.
     """
     data = _read(path)
-    if not any(_is_encrypted(match[0]) for match in _BLOCK.finditer(data)):
+    if not any(_is_encrypted(block) for _, block in _blocks(data)):
         return data
     return _private_key(path).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
@@ -103,9 +103,27 @@ def read_clear_key(path: str) -> bytes:
 def is_clear_key(path: str) -> bool:
     """Whether a file can be read, and holds no encrypted key."""
     try:
-        return not any(_is_encrypted(match[0]) for match in _BLOCK.finditer(_read(path)))
+        return not any(_is_encrypted(block) for _, block in _blocks(_read(path)))
     except BadCertificate:
         return False
+
+
+def _blocks(data: bytes) -> list[tuple[bytes, bytes]]:
+    """The blocks of a PEM file with their labels: each from its begin to the next end with the same label.
+
+    In one pass: a megabyte of begins without an end is looked at once, and not from each of them.
+    """
+    borders = list(_BORDER.finditer(data))
+    last = {border[2]: border.start() for border in borders if border[1] == b"END"}
+    found: list[tuple[bytes, bytes]] = []
+    begin: re.Match[bytes] | None = None
+    for border in borders:
+        if begin is None:
+            begin = border if border[1] == b"BEGIN" and last.get(border[2], 0) > border.start() else None
+        elif (border[1], border[2]) == (b"END", begin[2]):
+            found.append((begin[2], data[begin.start() : border.end()]))
+            begin = None
+    return found
 
 
 def _is_encrypted(block: bytes) -> bool:
@@ -113,12 +131,12 @@ def _is_encrypted(block: bytes) -> bool:
 
 
 def _private_key(path: str) -> PrivateKeyTypes:
-    blocks = list(_BLOCK.finditer(_read(path)))
-    block = next((match[0] for match in blocks if match[1].endswith(b"PRIVATE KEY")), None)
-    if block is None:
-        certificates = any(match[1] == b"CERTIFICATE" for match in blocks)
-        what = "a certificate and no private key" if certificates else "no PEM private key"
+    blocks = _blocks(_read(path))
+    keys = [block for label, block in blocks if label.endswith(b"PRIVATE KEY")]
+    if not keys:
+        what = "a certificate and no private key" if b"CERTIFICATE" in dict(blocks) else "no PEM private key"
         raise BadCertificate(f"it holds {what} (-----BEGIN PRIVATE KEY-----)")
+    block = keys[0]
     word = passphrase() if _is_encrypted(block) else None
     if _is_encrypted(block) and word is None:
         raise BadCertificate(f"the private key is encrypted: give its passphrase in the environment, as {VARIABLE}")

@@ -26,6 +26,8 @@ def in_order(file: str, key: str) -> str | None:
         certificates = read_certificates(file)
     except (OSError, ValueError):
         return None
+    if text.count("-----BEGIN ") != len(certificates):
+        return None  # also because the expression would look for the end of each
     blocks = list(_BLOCK.finditer(text))
     if len(blocks) != len(certificates) or any(block[1] != "CERTIFICATE" for block in blocks):
         return None

@@ -152,7 +152,7 @@ class Rule:
         return Diagnostic(
             rule=self.id,
             severity=severity or self.severity,
-            message=message,
+            message=_short(message),
             primary=at if isinstance(at, Location) else Location(at),
             related=tuple(related),
             target=target,
@@ -164,6 +164,15 @@ class Rule:
             backends=tuple(backends),
             fixes=tuple(fixes),
         )
+
+
+_LONGEST = 2_000
+"""Characters of a message."""
+
+
+def _short(message: str) -> str:
+    """A message without the middle of what it quotes, where that is a file of its own."""
+    return message if len(message) <= _LONGEST else f"{message[: _LONGEST // 2]} ... {message[-_LONGEST // 4 :]}"
 
 
 def declare(rule_id: str, page: str, severity: Severity = Severity.ERROR, *, acceptable: bool = False) -> Rule:

@@ -25,6 +25,8 @@ from .syntax_errors import explain
 
 MAX_BYTES = 256 << 20
 MAX_DEPTH = 64
+MAX_FINDINGS = 1_000
+"""Of one kind: what is wrong beyond that is no policy, and is not told one by one."""
 MAX_ALIASED_VALUES = 100_000
 """How many values all aliases together may stand for: sharing is free here, but later stages see the copies."""
 
@@ -556,6 +558,8 @@ class _Builder:
         top[4] = None
         mapping = cast("dict[str, Any]", container)
         if key in mapping:
+            if len(self.findings) >= MAX_FINDINGS:
+                self._fail(event, f"more than {MAX_FINDINGS:,} keys stand twice", "mend those above first")
             first = list(mapping).index(key) * _MAPPING_ENTRY
             again = Location(
                 (),

@@ -116,6 +116,8 @@ def _check_edits(rule: written.Rule, path: Path, findings: list[Diagnostic]) -> 
                 lower = name.lower()
                 if key == "request_headers" and kind == "add" and lower == "cookie":
                     findings.append(HEADER_NOT_EDITABLE.found("a second Cookie is no list of cookies: use `set`", at))
+                elif key == "response_headers" and lower == "host":
+                    findings.append(HEADER_NOT_EDITABLE.found(f"`{name}` is a header of requests, not of answers", at))
                 elif not_for_requests(name) if key == "request_headers" else lower in _NOT_IN_RESPONSES:
                     findings.append(
                         HEADER_NOT_EDITABLE.found(f"`{name}` cannot be edited: the edge itself writes it", at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -12,7 +13,7 @@ from ..schemas.descriptions import descriptions
 from ..schemas.policy import Policy
 from ..schemas.target import TargetSettings
 from .diagnostics import Diagnostic, Edit, Fix, Location, Path, declare, format_path, renaming
-from .document import Document
+from .document import MAX_FINDINGS, Document
 from .spelling import nearest, typing_error
 
 if TYPE_CHECKING:
@@ -218,7 +219,12 @@ def default_settings(target: Target[TargetSettings]) -> TargetSettings:
 
 
 def _findings(error: ValidationError, document: Document, base: Path, model: type[BaseModel]) -> list[Diagnostic]:
-    return [_finding(details, document, base, model) for details in error.errors(include_url=False)]
+    errors = error.errors(include_url=False)
+    findings = [_finding(details, document, base, model) for details in errors[:MAX_FINDINGS]]
+    if len(errors) > MAX_FINDINGS:
+        more = f"{len(errors) - MAX_FINDINGS:,} more errors of this kind are not shown: mend these first"
+        findings[-1] = replace(findings[-1], notes=(*findings[-1].notes, more))
+    return findings
 
 
 def _finding(details: ErrorDetails, document: Document, base: Path, model: type[BaseModel]) -> Diagnostic:
@@ -229,7 +235,8 @@ def _finding(details: ErrorDetails, document: Document, base: Path, model: type[
     if kind == "extra_forbidden":
         name, at = str(loc[-1]), Location(path, of="key")
         known = _known_keys(model, loc[:-1])
-        absent = set(known) - set(_siblings(document.values, path))
+        siblings = _siblings(document.values, path)
+        absent = [one for one in known if one not in siblings]
         return UNKNOWN_KEY.found(
             f"unknown key `{name}`", at, help=nearest(name, known), fixes=_corrections(at, name, absent)
         )
@@ -285,12 +292,12 @@ def _corrections(at: Location, name: str, known: Iterable[str]) -> list[Fix]:
     return [renaming(at, name, meant)] if meant else []
 
 
-def _siblings(values: Any, path: Path) -> list[str]:
-    """The keys of the mapping that a path's last key is in."""
+def _siblings(values: Any, path: Path) -> Mapping[str, Any]:
+    """The mapping that a path's last key is in."""
     node = values
     for part in path[:-1]:
         node = node[part]
-    return list(cast("dict[str, Any]", node)) if isinstance(node, dict) else []
+    return cast("dict[str, Any]", node) if isinstance(node, dict) else {}
 
 
 def _message(details: ErrorDetails) -> str:

@@ -16,6 +16,11 @@ from typing import Annotated, Any, NamedTuple, TypeVar, cast
 from pydantic import AfterValidator, BeforeValidator, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError
 
+MAX_DURATION = 24 * 24 * 3_600_000
+"""Milliseconds. HAProxy counts up to 2147483647; some of what is written is a little more than what the policy says."""
+MAX_TEXT = 10_000
+"""Characters of a text. Proxies take longer request lines and headers, but not longer words in their configuration."""
+
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h)\Z")
 DURATION_PATTERN = r"^[0-9]+(ms|s|m|h)$"
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
@@ -69,10 +74,12 @@ def _typed(parse: Callable[[Any], Any], **schema: Any) -> Any:
 
 
 def parse_duration(value: Any) -> int:
-    """``500ms``, ``5s``, ``1m``, ``1h`` → milliseconds, at least 1."""
+    """``500ms``, ``5s``, ``1m``, ``1h`` → milliseconds, at least 1 and at most `MAX_DURATION`."""
     match = _DURATION.match(_text(value, "a duration such as `5s`"))
     if not match or not (milliseconds := int(match[1]) * _MILLISECONDS[match[2]]):
         raise wrong(f"`{value}` is not a duration: write `500ms`, `5s`, `1m` or `1h`")
+    if milliseconds > MAX_DURATION:
+        raise wrong(f"`{value}` is too long: {duration_text(MAX_DURATION)} is the most")
     return milliseconds
 
 
@@ -208,11 +215,17 @@ def _name(value: str) -> str:
     return value
 
 
+def _bounded(value: str) -> str:
+    if len(value) > MAX_TEXT:
+        raise wrong(f"a text of {len(value):,} characters: no target takes more than {MAX_TEXT:,} here")
+    return value
+
+
 def _printable(value: str) -> str:
     for character in value:
         if not " " <= character <= "~":
             raise wrong(f"the character U+{ord(character):04X} is not allowed here: printable ASCII only")
-    return value
+    return _bounded(value)
 
 
 def _header_name(value: str) -> str:
@@ -244,7 +257,7 @@ def _file_path(value: str) -> str:
 def _one_line(value: str) -> str:
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in value):
         raise wrong("a control character is not allowed here")
-    return value
+    return _bounded(value)
 
 
 def _pin(value: Any) -> str:

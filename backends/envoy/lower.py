@@ -79,6 +79,8 @@ class _Lowering:
     # --- listeners --------------------------------------------------------------------------------------------
 
     def _listeners(self, listener: Listener) -> Iterable[Tls | Plain]:
+        if not listener.sites:
+            return  # Envoy takes no listener without a chain; `unused-listener` tells of it
         below = _exact_below_wildcards(listener.sites)
         chains = groups(listener.sites, self.settings)
         chain_of = {site.name: group.name for group in chains for site in group.sites}

@@ -132,20 +132,20 @@ def _upstreams(site: Site) -> Iterator[Upstream]:
 
 
 def _sections(plan: Plan, settings: Settings) -> Iterator[Section]:
-    seen: set[str] = set()
+    """In the order of their names: a new site moves no other's."""
+    reached = {
+        _section_name(upstream, site): (site, upstream)
+        for site in reversed(plan.sites)
+        for upstream in _upstreams(site)
+    }
     checked: dict[tuple[str, bool], str] = {}
-    for site in plan.sites:
-        for upstream in _upstreams(site):
-            name = _section_name(upstream, site)
-            if name in seen:
-                continue
-            seen.add(name)
-            watched = None
-            if upstream.backend.health:
-                # A connection passed through is checked in another way.
-                watched = checked.get((upstream.id, site.decrypt))
-                checked.setdefault((upstream.id, site.decrypt), name)
-            yield _section(site, upstream, name, watched, settings)
+    for name, (site, upstream) in sorted(reached.items()):
+        watched = None
+        if upstream.backend.health:
+            # A connection passed through is checked in another way.
+            watched = checked.get((upstream.id, site.decrypt))
+            checked.setdefault((upstream.id, site.decrypt), name)
+        yield _section(site, upstream, name, watched, settings)
 
 
 # --- listeners ------------------------------------------------------------------------------------------------

@@ -38,10 +38,9 @@ class NginxTarget(Target["Settings"]):
         return SUPPORT
 
     def rules(self) -> Sequence[Rule]:
-        from ...compiler.diagnostics import rules_in
         from . import lint
 
-        return rules_in(lint)
+        return lint.rules()
 
     def build(self, plan: Plan, settings: Settings, source: str) -> Bundle:
         from .lower import lower

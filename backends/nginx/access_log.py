@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Set
 
 from ...compiler.plan import HostGroup, LimitBody, Listener, LogLabel, RateLimit, Site, Upstream
 from .model import Expression, Geo, Joined, Key, LogFormat, Map, Text, Value, Variable
-from .naming import slug, upstream_name
-from .rules import AT_ONCE, WALK, Rules, first_of, walk_key, working
+from .naming import Names, slug
+from .rules import AT_ONCE, LISTS, WALK, Rules, first_of, walk_key, working
 from .server_names import below, by_name, hostnames
 from .visitors import PEER, SOURCE
 
@@ -59,7 +59,9 @@ def format_name(listener: Listener) -> str:
     return f"policyc_{slug(listener.name)}"
 
 
-def http_maps(upstreams: Iterable[Upstream], source: Variable | None, known: Set[Variable]) -> Iterator[Map]:
+def http_maps(
+    upstreams: Iterable[Upstream], names: Names, source: Variable | None, known: Set[Variable]
+) -> Iterator[Map]:
     """What the members are made of."""
     yield from _printable("policyc_log_sni", "ssl_server_name")
     yield from _printable("policyc_log_method", "request_method")
@@ -71,7 +73,7 @@ def http_maps(upstreams: Iterable[Upstream], source: Variable | None, known: Set
     if source:
         yield Map((), (source,), _LOG_SOURCE.name, source, ((Key(""), PEER),))
     yield _duration("request_time")
-    cases = tuple((Key(upstream_name(one, "backend")), one.backend.name) for one in upstreams)
+    cases = tuple((Key(names[one.id]), one.backend.name) for one in upstreams)
     yield Map((), (Variable("proxy_host"),), "policyc_log_upstream", "", cases)
     # 429 and 413 may also be the backend's own.
     parts: list[str | Variable] = [Variable("limit_req_status"), Variable("status"), Variable("upstream_status")]
@@ -131,7 +133,7 @@ def stream_format(listener: Listener) -> LogFormat:
 
 def logged(site: Site, rules: Rules, blocks: list[Map | Geo]) -> Iterator[tuple[Variable, Value]]:
     """What a site's requests have to say in the log, beyond what every request has."""
-    key, path = walk_key(site), (*site.path, "inspect")
+    key, path = walk_key(site), LISTS
     labels: list[str | Variable] = []
     for index, one in enumerate(working(site, LogLabel)):
         name = f"policyc_label_{key}_{index}"

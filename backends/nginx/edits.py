@@ -13,7 +13,7 @@ from ...compiler.diagnostics import Path
 from ...compiler.plan import EditHeaders, Site
 from .model import Geo, HeaderLine, Map, Text, Value, Variable
 from .naming import digest, slug
-from .rules import Rules, Worked, any_of, first_of, refuses, walk_key, working
+from .rules import LISTS, Rules, Worked, any_of, first_of, refuses, walk_key, working
 
 # What nginx writes itself even where `add_header` has nothing for it: these lines always come from a variable.
 _KEPT_BY_VALUE = {"etag": Variable("upstream_http_etag"), "last-modified": Variable("upstream_http_last_modified")}
@@ -80,7 +80,7 @@ def edits_of(site: Site, response: bool, rules: Rules, blocks: list[Map | Geo]) 
                 spelled.setdefault(name.lower(), name)
                 steps.setdefault(name.lower(), []).append(_Step(order, applied, value, beside))
     prefix = f"policyc_{'response' if response else 'request'}_{walk_key(site)}"
-    path = (*site.path, "inspect")
+    path = LISTS
     beside_any = frozenset(name for name, of in steps.items() if any(step.beside for step in of))
     kept: dict[str, Value] = (
         {name: value for name, value in _KEPT_BY_VALUE.items() if name in steps}

@@ -3,18 +3,22 @@
 A server has one location for each way in which its requests can differ behind the rules: the backend, the headers
 that are cleared, and the longest body. All are named, none is found by its URI, which nginx would decode; the choice
 is made by variables and an error page (`error_page` to a named location keeps the request target as it was sent).
+
+Where many upstreams are spoken to in the same way, they share a location, whose `proxy_pass` has a variable. Each
+upstream has a block of its own all the same, with one verified name: connections and TLS sessions are kept by block,
+and nginx does not verify again what it takes from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
-from ...compiler.plan import Backend, BackendTls, ClientCertificate, HostGroup, LimitBody, Site, Upstream, Verify
+from ...compiler.plan import Backend, BackendTls, ClientCertificate, LimitBody, Site, Upstream, Verify
+from .destinations import BACKEND_NAME, UPSTREAM, reached
 from .edits import Edits, Switch, switch_count, switched
 from .files import ca_file, client_certificate_name, crl_file
-from .matching import TARGET, path_expression
 from .model import (
     BackendVerification,
     Expression,
@@ -31,14 +35,18 @@ from .model import (
     Value,
     Variable,
 )
-from .naming import slug, upstream_name
-from .rules import Rules, first_of, walk_key, working
+from .naming import Names, digest
+from .rules import LISTS, Rules, first_of, walk_key, working
 from .support import Settings
 
 LOCATIONS_LIMIT = 512
 """Locations of one server. The choice between more would be slow: nginx looks for their names one by one."""
+EACH = 8
+"""Upstreams of a server that have a location each. For every request of a `proxy_pass` with a variable nginx looks
+through the names of all upstreams; a location takes it a third of a millisecond when it starts."""
 TOO_LARGE = "@too_large"
 
+_KIND = Variable("policyc_kind")
 _SUBJECT = Variable("policyc_subject")
 # What nginx keeps to itself unless told otherwise. X-Accel-Expires and its like are for caches that are not there.
 USUALLY_SHOWN = (
@@ -50,15 +58,15 @@ USUALLY_SHOWN = (
 # --- upstreams ------------------------------------------------------------------------------------------------
 
 
-def upstream_block(upstream: Upstream, prefix: str) -> UpstreamBlock:
+def upstream_block(upstream: Upstream, name: str, *, decrypted: bool) -> UpstreamBlock:
     """The servers of an upstream."""
     backend = upstream.backend
     health = backend.health
     several = len(backend.servers) > 1
-    any_name = prefix == "backend" and backend.tls is not None and upstream.server_name is None
+    any_name = decrypted and backend.tls is not None and upstream.server_name is None
     return UpstreamBlock(
         backend.path,
-        upstream_name(upstream, prefix),
+        name,
         backend.balance,
         tuple(
             Server(
@@ -77,13 +85,12 @@ def upstream_block(upstream: Upstream, prefix: str) -> UpstreamBlock:
     )
 
 
-def _forward(upstream: Upstream, settings: Settings) -> Forward:
+def _forward(upstream: Upstream, name: str | Variable, settings: Settings) -> Forward:
     backend = upstream.backend
     timeouts = backend.timeouts
     return Forward(
         backend.path,
-        upstream_name(upstream, "backend"),
-        backend.host_header,
+        name,
         backend.protocol == "h2",
         timeouts.connect,
         timeouts.response,
@@ -127,18 +134,70 @@ def protocols(low: str, high: str) -> tuple[str, ...]:
     return tuple("TLSv1" if version == "1.0" else f"TLSv{version}" for version in between)
 
 
+@dataclass(frozen=True, slots=True)
+class Aims:
+    """What a server does with its upstreams, by the beginnings of its locations' names.
+
+    `by` holds the beginning for a request; None where there is but one. `shared`: upstreams that a variable names.
+    `kinds`: what `$policyc_kind` is for an upstream.
+    """
+
+    forwards: tuple[tuple[str, Forward], ...]
+    by: Variable | None
+    shared: tuple[Upstream, ...] = ()
+    kinds: tuple[tuple[Upstream, str], ...] = ()
+
+
+def aims(upstreams: Sequence[Upstream], names: Names, settings: Settings) -> Aims:
+    """A location for each of a few upstreams; of many, for each kind."""
+    if len(upstreams) == 1:
+        return Aims((("to", _forward(upstreams[0], names[upstreams[0].id], settings)),), None)
+    if len(upstreams) <= EACH:
+        own = [names[one.id] for one in upstreams]
+        return Aims(
+            tuple((name, _forward(one, name, settings)) for name, one in zip(own, upstreams, strict=True)), UPSTREAM
+        )
+    kinds = _kinds(upstreams, settings)
+    named = {"to" if len(kinds) == 1 else f"to_{digest(repr(kind))}": (kind, of) for kind, of in kinds.items()}
+    return Aims(
+        tuple(
+            (name, kind if len(of) > 1 else _forward(of[0], names[of[0].id], settings))
+            for name, (kind, of) in named.items()
+        ),
+        _KIND if len(kinds) > 1 else None,
+        tuple(one for _, of in named.values() if len(of) > 1 for one in of),
+        tuple((one, name) for name, (_, of) in named.items() for one in of) if len(kinds) > 1 else (),
+    )
+
+
+def _kinds(upstreams: Sequence[Upstream], settings: Settings) -> dict[Forward, list[Upstream]]:
+    """The upstreams by all that a location says of them, but for what follows from a variable."""
+    kinds: dict[Forward, list[Upstream]] = {}
+    for one in upstreams:
+        forward = replace(_forward(one, UPSTREAM, settings), path=("backends",))
+        if forward.tls and forward.tls.name is not None:
+            forward = replace(forward, tls=replace(forward.tls, name=BACKEND_NAME))
+        kinds.setdefault(forward, []).append(one)
+    return kinds
+
+
+def kind_map(every: Iterable[Aims], names: Names) -> Iterator[Map]:
+    """Upstream → kind."""
+    cases = {names[one.id]: kind for server in every for one, kind in server.kinds}
+    if cases:
+        yield Map((), (UPSTREAM,), _KIND.name, "", tuple((Key(name), kind) for name, kind in cases.items()))
+
+
 # --- the ways of a site's requests ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """In what the requests of a site can differ behind its rules.
+    """In what the requests of a site can differ behind its rules, wherever they go.
 
-    `routes`: the names of the backends that routes lead to, but for the site's own, which is way 0. `bodies`: the
-    longest bodies, the smallest first, 0 for any; `always_limited`: one of them counts for every request.
+    `bodies`: the longest bodies, the smallest first, 0 for any; `always_limited`: one of them counts for every request.
     """
 
-    routes: tuple[str, ...]
     request: Edits
     response: Edits
     bodies: tuple[int, ...]
@@ -148,27 +207,27 @@ class Ways:
 def ways(site: Site, request: Edits, response: Edits) -> Ways:
     """The ways of a site's requests."""
     sizes, always_limited = _bodies(site)
-    return Ways(_routes(site), request, response, sizes, always_limited)
+    return Ways(request, response, sizes, always_limited)
 
 
 def count(site_ways: Ways) -> int:
-    """How many locations they take."""
+    """How many locations they take for each target."""
     bodies = len(site_ways.bodies) + (not site_ways.always_limited)
     switches = len(switched(site_ways.request.switches)) + len(switched(site_ways.response.switches))
-    return (1 + len(site_ways.routes)) * 2**switches * bodies
+    return 2**switches * bodies
 
 
-def ways_of(site: Site) -> int:
-    """How many locations a site's requests take, in each of its servers."""
+def targets(sites: Sequence[Site], settings: Settings) -> int:
+    """How many targets the requests of some sites have in one server."""
+    upstreams = reached(sites)
+    return len(upstreams) if len(upstreams) <= EACH else len(_kinds(upstreams, settings))
+
+
+def location_count(site: Site, settings: Settings) -> int:
+    """How many locations a site's requests take."""
     sizes, always_limited = _bodies(site)
     bodies = len(sizes) + (not always_limited)
-    return (1 + len(_routes(site))) * 2 ** (switch_count(site, False) + switch_count(site, True)) * bodies
-
-
-def _routes(site: Site) -> tuple[str, ...]:
-    own = site.groups[0].upstream.backend.name
-    names = dict.fromkeys(route.upstream.backend.name for route in site.groups[0].routes)
-    return tuple(name for name in names if name != own)
+    return targets([site], settings) * 2 ** (switch_count(site, False) + switch_count(site, True)) * bodies
 
 
 def _bodies(site: Site) -> tuple[tuple[int, ...], bool]:
@@ -178,48 +237,39 @@ def _bodies(site: Site) -> tuple[tuple[int, ...], bool]:
     return tuple(sizes), sure is not None
 
 
-def choice(site: Site, site_ways: Ways, rules: Rules, blocks: list[Map | Geo]) -> Value | None:
-    """The name of the location for a request; None where there is but one."""
-    if count(site_ways) == 1 and not site_ways.bodies:
+def choice(site: Site, by: Variable | None, site_ways: Ways, rules: Rules, blocks: list[Map | Geo]) -> Value | None:
+    """The name of the location for a request; None where there is but one. `by`: of `Aims`."""
+    if _single(by, site_ways):
         return None
-    key = slug(site.name)
-    parts: list[str | Variable] = ["@to"]
-    parts += ["_", _route(site, site_ways, blocks) if site_ways.routes else "0"]
+    parts: list[str | Variable] = ["@", by or "to"]
     for switch in (*switched(site_ways.request.switches), *switched(site_ways.response.switches)):
-        parts += ["_", _digit(site, switch, blocks)]
+        parts += ["_", _digit(switch, blocks)]
     if not site_ways.bodies:
         return Joined(tuple(parts))
     body = _body(site, site_ways, rules, blocks)
     parts += ["_", body]
-    name = f"policyc_way_{key}"
+    name = f"policyc_way_{walk_key(site)}" + (f"__by_{by.name}" if by else "")
     cases = tuple(
         (Expression(rf"^{index}:0*(?:{_more_than(size)})\z"), TOO_LARGE) for index, size in _numbered(site_ways)
     )
     source = (body, ":", Variable("http_content_length"))
-    blocks.append(Map((*site.path, "inspect"), source, name, Joined(tuple(parts)), cases))
+    blocks.append(Map(LISTS, source, name, Joined(tuple(parts)), cases))
     return Variable(name)
+
+
+def _single(by: Variable | None, site_ways: Ways) -> bool:
+    return by is None and count(site_ways) == 1 and not site_ways.bodies
 
 
 def _numbered(site_ways: Ways) -> list[tuple[int, int]]:
     return list(enumerate(site_ways.bodies, 1))
 
 
-def _route(site: Site, site_ways: Ways, blocks: list[Map | Geo]) -> Variable:
-    name = f"policyc_route_{slug(site.name)}"
-    numbers = {backend: str(index) for index, backend in enumerate(site_ways.routes, 1)}
-    cases = tuple(
-        (Expression("^" + path_expression([route.prefix.expression])), numbers.get(route.upstream.backend.name, "0"))
-        for route in site.groups[0].routes
-    )
-    blocks.append(Map((*site.path, "routes"), (TARGET,), name, "0", cases))
-    return Variable(name)
-
-
-def _digit(site: Site, switch: Switch, blocks: list[Map | Geo]) -> Variable:
+def _digit(switch: Switch, blocks: list[Map | Geo]) -> Variable:
     if switch.on is None:
         raise ValueError("a switch that is always on is none")
     name = f"{switch.on.name}__digit"
-    blocks.append(Map((*site.path, "inspect"), (switch.on,), name, "1", ((Key(""), "0"),)))
+    blocks.append(Map(LISTS, (switch.on,), name, "1", ((Key(""), "0"),)))
     return Variable(name)
 
 
@@ -235,7 +285,7 @@ def _body(site: Site, site_ways: Ways, rules: Rules, blocks: list[Map | Geo]) ->
     default = str(len(numbers)) if site_ways.always_limited else "0"
     if not pairs:
         return default
-    return first_of((*site.path, "inspect"), f"policyc_body_{walk_key(site)}", pairs, default, blocks)
+    return first_of(LISTS, f"policyc_body_{walk_key(site)}", pairs, default, blocks)
 
 
 def _more_than(number: int) -> str:
@@ -249,29 +299,25 @@ def _more_than(number: int) -> str:
     return "|".join(alternatives)
 
 
-def locations(site: Site, group: HostGroup, site_ways: Ways, settings: Settings) -> tuple[Location, ...]:
-    """A location for each way, the first being the usual one."""
-    upstreams = {route.upstream.backend.name: route.upstream for route in group.routes}
-    reached = [group.upstream, *(upstreams[name] for name in site_ways.routes)]
+def locations(server: Aims, site_ways: Ways, subject: str | None) -> tuple[Location, ...]:
+    """A location for each way to each target. `subject`: the header that tells a visitor's certificate."""
     request, response = site_ways.request, site_ways.response
     first = 1 if site_ways.always_limited else 0
-    bodies = range(first, len(site_ways.bodies) + 1)
-    single = count(site_ways) == 1 and not site_ways.bodies
-    subject = site.client_auth.forward_subject if site.client_auth else None
-    ways_of = product(
-        range(len(reached)),
+    single = _single(server.by, site_ways)
+    each_way = product(
+        server.forwards,
         product((False, True), repeat=len(switched(request.switches))),
         product((False, True), repeat=len(switched(response.switches))),
-        bodies,
+        range(first, len(site_ways.bodies) + 1),
     )
     made: list[Location] = []
-    for route, cleared_there, cleared_back, body in ways_of:
+    for (name, forward), cleared_there, cleared_back, body in each_way:
         digits = "".join(f"_{int(one)}" for one in (*cleared_there, *cleared_back))
         hidden = sorted(_on(response.switches, cleared_back))
         made.append(
             Location(
-                "" if single else f"@to_{route}{digits}" + (f"_{body}" if site_ways.bodies else ""),
-                _forward(reached[route], settings),
+                "" if single else f"@{name}{digits}" + (f"_{body}" if site_ways.bodies else ""),
+                forward,
                 _request_lines(request, _on(request.switches, cleared_there), subject),
                 tuple(hidden),
                 tuple(name for name in USUALLY_SHOWN if name.lower() not in hidden)

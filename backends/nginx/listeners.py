@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from ...compiler.normal_form import HOST, STRICT, USUAL_METHODS, PathOptions, escape_text, forms
-from ...compiler.plan import HostGroup, Hostname, Listener, Plan, RateLimit, Site, TlsSettings
+from ...compiler.plan import Hostname, Listener, Plan, PublicCertificate, RateLimit, Site, TlsSettings
+from ...compiler.profiles import Profile, profiles
 from .access_log import format_name, logged
+from .destinations import Hosts, elsewhere_variable, site_variable
 from .edits import edits_of
 from .files import ca_file, crl_file
-from .forwarding import Ways, choice, locations, protocols, ways
+from .forwarding import LOCATIONS_LIMIT, Aims, Ways, aims, choice, count, locations, protocols, targets, ways
 from .model import (
     ClientVerification,
     Ending,
@@ -28,7 +31,7 @@ from .model import (
     Value,
     Variable,
 )
-from .naming import digest, http_socket, slug
+from .naming import Names, digest, http_socket, slug
 from .rates import said
 from .rules import WALK, Rules, working
 from .server_names import below, by_name, hostnames
@@ -95,11 +98,6 @@ def form_check(path: tuple[str | int, ...], form: Form) -> Map:
     return Map(path, source, form_variable(form).name, "1", ((Expression(expression), connection),))
 
 
-def site_variable(listener: Listener) -> Variable:
-    """The site whose certificate is shown."""
-    return Variable(f"policyc_site_{slug(listener.name)}")
-
-
 def site_maps(listener: Listener) -> Iterator[Map]:
     """SNI → site."""
     names = [(host, site.name) for site in listener.sites if site.decrypt for host in site.hostnames]
@@ -143,46 +141,84 @@ def client_maps(listeners: Sequence[Listener]) -> Iterator[Map]:
 class Sites:
     """The servers of sites, and the maps that they need beyond those of their rules."""
 
-    def __init__(self, rules: Rules, visitors: Visitors, settings: Settings) -> None:
+    def __init__(self, rules: Rules, visitors: Visitors, names: Names, settings: Settings) -> None:
+        self.hosts = Hosts(names)
+        self.aims: list[Aims] = []
         self.blocks: list[Map | Geo] = []
         self.zones: dict[str, RateZone] = {}
         self._rules = rules
         self._visitors = visitors
+        self._names = names
         self._settings = settings
         self._parts: dict[str, _Parts] = {}
-        self._client_checks: dict[str, list[Refusal]] = {}
 
-    def server(self, listener: Listener, site: Site, group: HostGroup) -> SiteServer:
-        """The server of one host group."""
-        if site.certificate is None:
-            raise ValueError(f"site {site.name}: no certificate")
-        parts = self._parts.get(site.name) or self._parts.setdefault(site.name, _Parts(site, self))
-        auth = site.client_auth
-        if listener.name not in self._client_checks:
-            self._client_checks[listener.name] = client_checks(listener)
+    def servers(self, listener: Listener) -> Iterator[SiteServer]:
+        """The servers of a listener's decrypted sites: one for each certificate and profile."""
+        checks = client_checks(listener)
+        by_certificate: dict[str, tuple[PublicCertificate, list[Site]]] = {}
+        for site in listener.sites:
+            if site.certificate is not None:
+                by_certificate.setdefault(site.certificate.name, (site.certificate, []))[1].append(site)
+        for certificate, sites in by_certificate.values():
+            for profile in profiles(sites):
+                if profile.name not in self._parts:
+                    self._parts[profile.name] = self._shared(profile)
+                parts = self._parts[profile.name]
+                few = targets(profile.sites, self._settings) * count(parts.ways) <= LOCATIONS_LIMIT
+                for those in [profile.sites] if few else [(one,) for one in profile.sites]:
+                    yield self._server(listener, certificate, those, parts, checks)
+
+    def _server(
+        self,
+        listener: Listener,
+        certificate: PublicCertificate,
+        sites: Sequence[Site],
+        parts: _Parts,
+        checks: Sequence[Refusal],
+    ) -> SiteServer:
+        destinations = self.hosts.destinations(listener, sites)
+        server = aims(destinations.upstreams, self._names, self._settings)
+        self.aims.append(server)
+        first, several = sites[0], len(sites) > 1
+        auth = first.client_auth
         return SiteServer(
-            site.path,
-            group.hostnames,
-            site.certificate.name,
+            certificate.path if several else first.path,
+            tuple(host for site in sites for host in site.hostnames),
+            certificate.name,
             ClientVerification(auth.path, ca_file(auth.anchors, self._settings), crl_file(auth.anchors))
             if auth
             else None,
             (
-                *self._client_checks[listener.name],
+                *checks,
                 Refusal(_BAD_HOST, 400),
-                Refusal(site_variable(listener), 421, site.name, unless=True),
+                Refusal(elsewhere_variable(listener), 421)
+                if several
+                else Refusal(site_variable(listener), 421, first.name, unless=True),
                 *self._visitors.checks(listener),
-                Refusal(form_variable(form_of(site)), 400),
+                Refusal(form_variable(form_of(first)), 400),
             ),
             (*self._visitors.known(listener), *parts.known),
             parts.endings,
             parts.rates,
             parts.response,
-            locations(site, group, parts.ways, self._settings),
-            parts.chosen,
+            destinations.by,
+            locations(server, parts.ways, auth.forward_subject if auth else None),
+            choice(first, server.by, parts.ways, self._rules, self.blocks),
         )
 
-    def rates(self, site: Site) -> Iterator[Rate]:
+    def _shared(self, profile: Profile) -> _Parts:
+        """What is set, how the walk ends, and how requests can differ then."""
+        site, rules, blocks = profile.sites[0], self._rules, self.blocks
+        site_ways = ways(site, edits_of(site, False, rules, blocks), edits_of(site, True, rules, blocks))
+        return _Parts(
+            ((WALK, rules.walk(site)), *logged(site, rules, blocks)),
+            tuple(rules.endings(site)),
+            site_ways,
+            tuple(self._rates(site)),
+            tuple(line for lines in site_ways.response.lines.values() for line in lines),
+        )
+
+    def _rates(self, site: Site) -> Iterator[Rate]:
         """The limits of a site's rules, each with its count."""
         for one in working(site, RateLimit):
             name = f"policyc_rate_{slug(one.rule.id)}"
@@ -193,23 +229,16 @@ class Sites:
             self.zones.setdefault(name, RateZone(one.rule.path, name, key, said(one.action).text))
             yield Rate(name, one.action.count + one.action.burst - 1)
 
-    def parts(self, site: Site) -> tuple[tuple[tuple[Variable, Value], ...], tuple[Ending, ...], Ways, Value | None]:
-        """What is set, how the walk ends, and where requests go then."""
-        rules, blocks = self._rules, self.blocks
-        known = ((WALK, rules.walk(site)), *logged(site, rules, blocks))
-        site_ways = ways(site, edits_of(site, False, rules, blocks), edits_of(site, True, rules, blocks))
-        return known, tuple(rules.endings(site)), site_ways, choice(site, site_ways, rules, blocks)
 
-
+@dataclass(frozen=True, slots=True)
 class _Parts:
-    """What is the same in all servers of a site."""
+    """What is the same in all servers of a profile."""
 
-    def __init__(self, site: Site, sites: Sites) -> None:
-        self.known, self.endings, self.ways, self.chosen = sites.parts(site)
-        self.rates = tuple(sites.rates(site))
-        self.response: tuple[HeaderLine, ...] = tuple(
-            line for lines in self.ways.response.lines.values() for line in lines
-        )
+    known: tuple[tuple[Variable, Value], ...]
+    endings: tuple[Ending, ...]
+    ways: Ways
+    rates: tuple[Rate, ...]
+    response: tuple[HeaderLine, ...]
 
 
 # --- listeners --------------------------------------------------------------------------------------------------
@@ -235,7 +264,7 @@ def tls_listener(plan: Plan, listener: Listener, sites: Sites, settings: Setting
         _tls(listener.tls),
         below(passed, wildcards),
         (*client_checks(listener), Refusal(_BAD_HOST, 400)),
-        tuple(sites.server(listener, site, group) for site in listener.sites if site.decrypt for group in site.groups),
+        tuple(sites.servers(listener)),
         format_name(listener),
     )
 

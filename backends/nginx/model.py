@@ -120,7 +120,7 @@ class BackendVerification:
     """TLS towards a backend, in nginx's words. `name` is None for the host that the visitor asked for."""
 
     verify: Verify
-    name: str | None
+    name: str | Variable | None
     ca_file: str
     crl_file: str
     certificate: str
@@ -131,11 +131,10 @@ class BackendVerification:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Where requests go. `host` is None for the host asked for."""
+    """Where requests go. With a variable as `upstream`, one of several that are spoken to in the same way."""
 
     path: Path
-    upstream: str
-    host: str | None
+    upstream: str | Variable
     http2: bool
     connect: int
     response: int
@@ -188,9 +187,8 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A status for requests whose walk ends so; `location`: a redirect's."""
+    """A status for requests whose walk ends with it; `location`: a redirect's."""
 
-    walk: Expression
     status: int
     location: Variable | None = None
 
@@ -237,10 +235,11 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class SiteServer:
-    """The server of one host group on one listener.
+    """The server of one certificate on one listener, for sites of one profile.
 
     In this order: `before` refuses, `known` is set, `endings` refuse or redirect, `rates` limit, and one of `locations`
-    forwards; with more than one of them, `chosen` is the name of it.
+    forwards; with more than one of them, `chosen` is the name of it. `upstream` names the upstream where there are
+    several.
     """
 
     path: Path
@@ -252,6 +251,7 @@ class SiteServer:
     endings: tuple[Ending, ...]
     rates: tuple[Rate, ...]
     response: tuple[HeaderLine, ...]
+    upstream: Variable | None
     locations: tuple[Location, ...]
     chosen: Value | None
 
@@ -361,12 +361,18 @@ class ShownCertificate:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """All of it. `source`, `forwarded_for`: whose request it is, and what the backend is told of that."""
+    """All of it. `source`, `forwarded_for`: whose request it is, and what the backend is told of that.
+
+    `log`, `tls`, `http2`: what is the same for all listeners, so that servers need not say it; None for what is not.
+    """
 
     version: str
     http2_directive: bool
     keepalive_local: bool
     access_log: str
+    log: str | None
+    tls: Tls | None
+    http2: bool | None
     source: Variable
     forwarded_for: Variable
     upgrade: Variable | None

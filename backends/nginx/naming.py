@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable, Mapping
 
 from ...compiler.plan import Listener, Plan, Upstream
 from .support import Settings
 
 SOCKET_LIMIT = 107
 """Bytes of a Unix socket's path (sun_path in unix(7), without its NUL)."""
+
+MANY_UPSTREAMS = 256
 
 _PLAIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 
@@ -29,9 +32,20 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def upstream_name(upstream: Upstream, prefix: str) -> str:
-    """The name of an upstream's block."""
-    return f"{prefix}_{slug(upstream.id)}"
+Names = Mapping[str, str]
+"""The names of upstream blocks by the ids of the upstreams."""
+
+
+def upstream_names(upstreams: Iterable[Upstream], prefix: str) -> Names:
+    """The names of the upstreams' blocks.
+
+    nginx looks for a block by comparing names one by one: for each block when it starts, and for each request where a
+    variable names it. Where they are many they begin unlike, so that the first letter decides.
+    """
+    ids = dict.fromkeys(one.id for one in upstreams)
+    if len(ids) <= MANY_UPSTREAMS:
+        return {one: f"{prefix}_{slug(one)}" for one in ids}
+    return {one: f"{digest(one)[:4]}_{prefix}_{slug(one)}" for one in ids}
 
 
 def http_socket(settings: Settings, plan: Plan, listener: Listener) -> str:

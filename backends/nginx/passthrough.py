@@ -8,7 +8,7 @@ from ...compiler.plan import HostGroup, Listener, Plan, Site, Upstream
 from .access_log import format_name, stream_format, stream_maps
 from .forwarding import upstream_block
 from .model import Map, TcpForward, TcpListener, TcpPart, Variable
-from .naming import http_socket, slug, tcp_socket, upstream_name
+from .naming import Names, http_socket, slug, tcp_socket, upstream_names
 from .server_names import below, by_name, hostnames, with_parent
 from .support import Settings
 
@@ -21,6 +21,7 @@ def tcp_part(plan: Plan, settings: Settings) -> TcpPart | None:
     if not found:
         return None
     reached = {group.upstream.id: group.upstream for listener in found for _, group in _passed(listener)}
+    names = upstream_names(reached.values(), "passthrough")
     every = [backend.timeouts for backend in plan.backends]
     maps: list[Map] = []
     listeners: list[TcpListener] = []
@@ -34,7 +35,7 @@ def tcp_part(plan: Plan, settings: Settings) -> TcpPart | None:
         if hop:
             marked |= {upstream.id: upstream for upstream in upstreams}
         target = Variable(f"policyc_target_{slug(listener.name)}")
-        maps += _target_maps(plan, listener, target, hop, settings)
+        maps += _target_maps(plan, listener, target, hop, names, settings)
         maps += stream_maps(listener)
         listeners.append(
             TcpListener(
@@ -56,13 +57,13 @@ def tcp_part(plan: Plan, settings: Settings) -> TcpPart | None:
         settings.stream_module,
         tuple(with_parent(list({block.name: block for block in maps}.values()), _SNI)),
         tuple(stream_format(listener) for listener in found),
-        tuple(upstream_block(upstream, "passthrough") for upstream in reached.values()),
+        tuple(upstream_block(one, names[one.id], decrypted=False) for one in reached.values()),
         tuple(listeners),
         tuple(
             TcpForward(
                 upstream.backend.path,
                 tcp_socket(settings, plan, upstream),
-                upstream_name(upstream, "passthrough"),
+                names[upstream.id],
                 upstream.backend.timeouts.connect,
                 upstream.backend.timeouts.idle,
             )
@@ -75,16 +76,16 @@ def _passed(listener: Listener) -> Iterator[tuple[Site, HostGroup]]:
     return ((site, group) for site in listener.sites if not site.decrypt for group in site.groups)
 
 
-def _target_maps(plan: Plan, listener: Listener, target: Variable, hop: bool, settings: Settings) -> Iterator[Map]:
+def _target_maps(
+    plan: Plan, listener: Listener, target: Variable, hop: bool, upstreams: Names, settings: Settings
+) -> Iterator[Map]:
     """SNI → where the connection goes. Names that nobody claims are refused by the HTTP part, or go nowhere."""
     decrypts = any(site.decrypt for site in listener.sites)
     inside = f"unix:{http_socket(settings, plan, listener)}" if decrypts else ""
     names = [
         (
             host,
-            f"unix:{tcp_socket(settings, plan, group.upstream)}"
-            if hop
-            else upstream_name(group.upstream, "passthrough"),
+            f"unix:{tcp_socket(settings, plan, group.upstream)}" if hop else upstreams[group.upstream.id],
         )
         for _, group in _passed(listener)
         for host in group.hostnames

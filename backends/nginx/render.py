@@ -38,13 +38,6 @@ class Blank:
 
 
 @dataclass(frozen=True, slots=True)
-class Matches:
-    """An expression as the condition of an `if`, with its operator."""
-
-    expression: Expression
-
-
-@dataclass(frozen=True, slots=True)
 class Comment:
     """The rest of a comment's line."""
 
@@ -73,8 +66,6 @@ def quote(value: object) -> str:
             if text.strip(" "):
                 raise ValueError(f"{text!r} is not blank")
             return text
-        case Matches(expression):
-            return "~ " + _quoted(expression.text)
         case Comment(text):
             return "".join(c if c.isprintable() else " " for c in text)
         case Expression(text):
@@ -121,6 +112,17 @@ def _quoted(text: str) -> str:
     return word
 
 
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """What is said once for all locations, and by a location where it differs. The times are the policy's defaults."""
+
+    connect: int = 5_000
+    response: int = 60_000
+    idle: int = 60_000
+    protocols: tuple[str, ...] = ("TLSv1.2", "TLSv1.3")
+    ciphers: str = "DEFAULT"
+
+
 def render(configuration: Configuration, source: str) -> Bundle:
     """The target's files. `source` is the policy's name for comments."""
     environment = Environment(
@@ -137,12 +139,17 @@ def render(configuration: Configuration, source: str) -> Bundle:
     def milliseconds(value: int) -> Bare:
         return Bare(f"{value}ms")
 
+    def address(parts: tuple[str, str | Variable]) -> Bare | Joined:
+        scheme, upstream = parts
+        return Joined(parts) if isinstance(upstream, Variable) else Bare(scheme + upstream)
+
     def place(path: tuple[str | int, ...]) -> Comment:
         return Comment(f"{source}: {format_path(path)}" if path else source)
 
     # Jinja2's own types allow its built-in filters only.
     filters: dict[str, Any] = environment.filters
     filters.update(
+        address=address,
         bare=Bare,
         text=Text,
         joined=Joined,
@@ -151,10 +158,9 @@ def render(configuration: Configuration, source: str) -> Bundle:
         comment=Comment,
         place=place,
         raw=Blank,
-        matches=Matches,
     )
     text = environment.get_template("nginx.conf.j2").render(
-        c=configuration, sizes=_sizes(configuration), usually_shown=USUALLY_SHOWN
+        c=configuration, sizes=_sizes(configuration), usual=_Usual(), usually_shown=USUALLY_SHOWN
     )
     files = {"nginx.conf": text.encode()}
     keys: list[KeyFile] = []

@@ -1,23 +1,29 @@
 """Rule lists → maps: where a request's walk ends, and which rules applied.
 
-`$policyc_walk` is set once a request is in normal form: ``1,2:00003:403:first-3`` says that the lists 1 and 2 (counted
-over the whole policy) were looked at, and that the third rule of the last one ended the walk with 403; ``1,2:`` that
-none did. Whether a rule applied follows from its condition and from this, so that sites can share lists.
+`$policyc_walk` is set once a request is in normal form: ``first,web:00003:403:web-3`` says that the lists `first` and
+`web` were looked at, and that the third rule of the last one ended the walk with 403; ``first,web:`` that none did.
+Whether a rule applied follows from its condition and from this, so that sites can share lists.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from ...compiler.diagnostics import Path
+from ...compiler.path_tables import PathTable
 from ...compiler.plan import Allow, Deny, Redirect, Rule, RuleList, Site
 from .matching import Test, tests
 from .model import Case, Ending, Expression, Geo, Joined, Key, Map, Text, Value, Variable
 from .naming import digest, slug
+from .tables import in_tables, lookup
 
 WALK = Variable("policyc_walk")
+ENDS = Variable("policyc_ends")
+"""The status that the walk ended with."""
+LISTS: Path = ("inspection_rules",)
+"""The place of what all sites with the same lists share: that of one of them would change with the others."""
 AT_ONCE = 24
 """Variables in one word: "${policyc_rule_…}" of 24 rules fit."""
 
@@ -86,7 +92,6 @@ class Rules:
     def __init__(self, lists: Sequence[RuleList], source: Variable | None) -> None:
         self.blocks: list[Map | Geo] = []
         self._source = source
-        self._numbers = {one.name: str(number) for number, one in enumerate(lists, 1)}
         self._applied: dict[str, Variable] = {}
         self._places: dict[str, tuple[int, bool]] = {}
         for one in lists:
@@ -98,11 +103,11 @@ class Rules:
 
     def walk(self, site: Site) -> Value:
         """What `$policyc_walk` is set to for a site's requests."""
-        lists = [(self._numbers[one.name], self._list_values[one.name]) for one in site.rule_lists]
+        lists = [(one.name, self._list_values[one.name]) for one in site.rule_lists]
         if len(lists) == 1:
-            number, value = lists[0]
-            return Joined((f"{number}:", *([value] if value else [])))
-        seen = [",".join(number for number, _ in lists[: index + 1]) + ":" for index in range(len(lists))]
+            name, value = lists[0]
+            return Joined((f"{name}:", *([value] if value else [])))
+        seen = [",".join(name for name, _ in lists[: index + 1]) + ":" for index in range(len(lists))]
         ending = [(prefix, value) for prefix, (_, value) in zip(seen, lists, strict=True) if value]
         everything = seen[-1] if seen else ":"
         if not ending:
@@ -113,24 +118,24 @@ class Rules:
             for index, (prefix, _) in enumerate(ending)
         )
         source = tuple(part for index, (_, value) in enumerate(ending) for part in ("|" * bool(index), value) if part)
-        self.blocks.append(Map((*site.path, "inspect"), source, variable.name, everything, cases))
+        self.blocks.append(Map(LISTS, source, variable.name, everything, cases))
         return variable
 
     def endings(self, site: Site) -> list[Ending]:
         """The statuses that a site's walk can end with."""
         rules = [rule for one in site.rule_lists for rule in one.rules]
         denied = {action.status for rule in rules for action in rule.actions if isinstance(action, Deny)}
-        endings = [Ending(Expression(rf":{status}:"), status) for status in sorted(denied)]
+        endings = [Ending(status) for status in sorted(denied)]
         redirects = [(rule.id, action) for rule in rules for action in rule.actions if isinstance(action, Redirect)]
+        if denied or redirects:
+            ends = (Expression(r"^[^:]*:[0-9]+:([0-9]+):"), Variable("1"))
+            self.blocks.append(Map((), (WALK,), ENDS.name, "", (ends,)))
         if not redirects:
             return endings
         location = Variable(f"policyc_location_{walk_key(site)}")
         cases: list[Case] = [(_ends_by(rule_id), Text(action.to)) for rule_id, action in redirects]
-        self.blocks.append(Map((*site.path, "inspect"), (WALK,), location.name, "", tuple(cases)))
-        return endings + [
-            Ending(Expression(rf":{status}:"), status, location)
-            for status in sorted({action.status for _, action in redirects})
-        ]
+        self.blocks.append(Map(LISTS, (WALK,), location.name, "", tuple(cases)))
+        return endings + [Ending(status, location) for status in sorted({action.status for _, action in redirects})]
 
     def applied(self, rule_list: RuleList, rule: Rule) -> Variable:
         """A variable that is ``1`` where a rule applied, once the walk is known."""
@@ -139,10 +144,9 @@ class Rules:
         return self._applied[rule.id]
 
     def _applied_variable(self, rule_list: RuleList, rule: Rule) -> Variable:
-        number = self._numbers[rule_list.name]
         index, ended_before = self._places[rule.id]
         ends = rf"(?:,|:(?:\z|(?:{_at_least(index)}):))" if ended_before else "[,:]"
-        seen = rf"(?:[0-9,]*,)?{number}{ends}"
+        seen = rf"(?:[^:]*,)?{_literal(rule_list.name)}{ends}"
         fires = self._value(rule)
         if isinstance(fires, Variable):
             source, expression = (fires, " ", WALK), f"^[^ ]+ {seen}"
@@ -154,7 +158,11 @@ class Rules:
 
     def _list(self, rule_list: RuleList) -> str | Variable:
         """The number, decision and id of the rule that ends the walk in a list; empty where none does."""
-        values = [self._value(rule) for rule in rule_list.rules if decision(rule)]
+        values = [
+            self._table(one) if isinstance(one, PathTable) else self._value(one)
+            for one in in_tables(rule_list.rules)
+            if isinstance(one, PathTable) or decision(one)
+        ]
         if len(values) < 2:
             return values[0] if values else ""
         return self._first(rule_list.path, f"policyc_list_{slug(rule_list.name)}", values)
@@ -171,10 +179,20 @@ class Rules:
 
     def _value(self, rule: Rule) -> str | Variable:
         decides = decision(rule)
-        index, _ = self._places[rule.id]
-        return self._fires(rule, f"{index:0{_DIGITS}}:{decides}:{rule.id}" if decides else "1", decides == _ALLOW)
+        return self._fires(rule, self._ending(rule) if decides else "1", decides == _ALLOW)
 
-    def _fires(self, rule: Rule, value: str, allows: bool) -> str | Variable:
+    def _ending(self, rule: Rule) -> str:
+        index, _ = self._places[rule.id]
+        return f"{index:0{_DIGITS}}:{decision(rule)}:{rule.id}"
+
+    def _table(self, table: PathTable) -> str | Variable:
+        first = table.rules[0]
+        found = lookup(table, first.path, f"policyc_table_{slug(first.id)}", self._ending)
+        self.blocks += found
+        rest = replace(first, when=table.when, unless=table.unless)
+        return self._fires(rest, Variable(found[-1].name), decision(first) == _ALLOW)
+
+    def _fires(self, rule: Rule, value: str | Variable, allows: bool) -> str | Variable:
         """A value where a rule's condition holds, else empty."""
         when = [(test, "when", not allows) for test in tests(rule.when)]
         unless = [(test, "unless", allows) for test in tests(rule.unless)] if rule.unless else []
@@ -244,7 +262,11 @@ def working(site: Site, kind: type[A]) -> Iterator[Worked[A]]:
 
 
 def _ends_by(rule_id: str) -> Expression:
-    return Expression(f":{''.join(f'[{one}]' if one in '.+' else one for one in rule_id)}\\z")
+    return Expression(f":{_literal(rule_id)}\\z")
+
+
+def _literal(name: str) -> str:
+    return "".join(f"[{one}]" if one in ".+" else one for one in name)
 
 
 def _at_least(number: int) -> str:

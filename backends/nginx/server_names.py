@@ -7,30 +7,30 @@ from collections.abc import Iterable, Iterator, Sequence
 from ...compiler.plan import Hostname, Listener
 from .model import Expression, Key, Map, Value, Variable
 
-PARENT = Variable("policyc_sni_parent")
+
+def _parent(name: str) -> Variable:
+    return Variable("policyc_host_parent" if name == "host" else "policyc_sni_parent")
 
 
-def parent_map(sni: str) -> Map:
-    """The name asked for without its first label."""
-    return Map((), (Variable(sni),), PARENT.name, "", ((Expression(r"^[^.]+[.](.+)\z"), Variable("1")),))
-
-
-def with_parent(blocks: list[Map], sni: str) -> list[Map]:
-    """The maps, with the one that they need for wildcards."""
-    return [parent_map(sni), *blocks] if any(PARENT in block.source for block in blocks) else blocks
+def with_parent(blocks: list[Map], name: str) -> list[Map]:
+    """The maps, with the one that they need for wildcards: the name asked for without its first label."""
+    parent = _parent(name)
+    if not any(parent in block.source for block in blocks):
+        return blocks
+    return [Map((), (Variable(name),), parent.name, "", ((Expression(r"^[^.]+[.](.+)\z"), Variable("1")),)), *blocks]
 
 
 def by_name(
-    listener: Listener, variable: Variable, sni: str, values: Sequence[tuple[Hostname, str]], default: str
+    listener: Listener, variable: Variable, name: str, values: Sequence[tuple[Hostname, Value]], default: str
 ) -> Iterator[Map]:
-    """A variable by the name asked for."""
+    """A variable by the name asked for, which is in the variable `name`."""
     below = tuple((Key(host.name), value) for host, value in values if host.wildcard)
     otherwise: Value = default
     if below:
         otherwise = Variable(f"{variable.name}__below")
-        yield Map(listener.path, (PARENT,), otherwise.name, default, below)
+        yield Map(listener.path, (_parent(name),), otherwise.name, default, below)
     exact = tuple((Key(host.name), value) for host, value in values if not host.wildcard)
-    yield Map(listener.path, (Variable(sni),), variable.name, otherwise, exact)
+    yield Map(listener.path, (Variable(name),), variable.name, otherwise, exact)
 
 
 def below(names: Iterable[Hostname], wildcards: set[str]) -> tuple[Hostname, ...]:

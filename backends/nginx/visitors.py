@@ -27,6 +27,8 @@ class Visitors:
     """The maps of all listeners. Without trusted proxies there are none: it is the peer."""
 
     def __init__(self, listeners: tuple[Listener, ...]) -> None:
+        # One without a decrypted site sets nothing that the maps could be asked with.
+        listeners = tuple(one for one in listeners if any(site.decrypt for site in one.sites))
         self.any_trusted = any(listener.trusted_proxies for listener in listeners)
         self.source = SOURCE if self.any_trusted else None
         self.blocks: list[Map | Geo] = list(_forwarded()) if self.any_trusted else []

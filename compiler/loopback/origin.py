@@ -56,6 +56,8 @@ class Connection:
     handshake: bool = False
     subject: str | None = None
     """The common name of the certificate that the other side showed."""
+    resumed: bool = False
+    """Whether the TLS session is one of an earlier connection."""
     received: bytes = b""
     """Every byte after the handshake since the last `forget`."""
     heard: int = 0
@@ -178,6 +180,7 @@ class Origin:
                 stream.do_handshake()
                 connection.tls_version = stream.version()
                 connection.subject = _subject(stream)
+                connection.resumed = bool(stream.session_reused)
             connection.handshake = True
             self._open.add(stream)
             if self.protocol == "h2":

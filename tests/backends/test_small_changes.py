@@ -160,7 +160,6 @@ CHANGES = (
 GROWS: dict[tuple[str, Change], str] = {
     ("envoy", shared_rule): "each site has a list of its own",
     ("envoy", shared_rule_added): "each site has a list of its own",
-    ("nginx", rules): "lists are numbered: the number of each shifts with another list's first use",
     ("nginx", shared_rule): "each site asks for the outcome by itself",
     ("panos", shared_rule_added): "an entry of a URL category is a host and a path: there is one for each site",
 }
@@ -236,8 +235,11 @@ def test_a_small_change_is_small(
 @pytest.mark.parametrize(
     "target",
     [
-        pytest.param(name, marks=pytest.mark.xfail(reason="backends stand in the order of first use", strict=True))
-        for name in ("envoy", "haproxy", "nginx")
+        "haproxy",
+        *(
+            pytest.param(name, marks=pytest.mark.xfail(reason="backends stand in the order of first use", strict=True))
+            for name in ("envoy", "nginx")
+        ),
     ],
 )
 def test_a_site_that_uses_another_ones_backend_moves_nothing(

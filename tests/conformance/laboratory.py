@@ -17,6 +17,7 @@ from ..live.edges import Edges, every_origin, start_each
 from . import capability
 from .capability import Reduced
 from .certificates import Certificates
+from .crowd import backend_names, crowded
 from .proxies import Chosen
 from .topics import EVERY, Case, Recipe, Topic
 
@@ -77,17 +78,18 @@ class Laboratory:
             if origin not in down:
                 self._stack.enter_context(origin)
         policies = {
-            target: capability.with_twins(policy, self.certificates.folder) if twins else policy
+            target: crowded(capability.with_twins(policy, self.certificates.folder) if twins else policy)
             for target in targets
             if chosen[target].program is not None and (policy := self.reduced[target].policy)["sites"]
         }
+        beside = [Origin("beside")]  # is never started
         programs = {target: one.program for target, one in chosen.items() if one.program is not None}
         self.edges = start_each(
             self._stack,
             self.folder,
             policies,
             self.certificates.folder,
-            self.origins,
+            {**self.origins, **dict.fromkeys(backend_names(), beside)},
             self.certificates.public_root,
             programs=programs,
             change=change,

@@ -117,9 +117,23 @@ SABOTAGES = [
     Sabotage(
         "nginx",
         "one upstream for each name",
-        text(NGINX, r"proxy_ssl_name ['\"]?else[.]internal['\"]?;", "proxy_ssl_name server.internal;"),
+        text(NGINX, r'"else[.]internal";', '"server.internal";'),
         "backends",
         ("wrong-name", "never used"),
+    ),
+    Sabotage(
+        "nginx",
+        "one upstream for each name, by the host",
+        text(NGINX, r'("shared-wrong-name[.]example[.]com") "[^"]*";', r'\1 "backend_shared";'),
+        "backends",
+        ("wrong-name", "never used"),
+    ),
+    Sabotage(
+        "nginx",
+        "the host is one of the certificate's site",
+        text(NGINX, r'(\$policyc_elsewhere_public \{\n *default) "1";', r'\1 "";'),
+        "hosts",
+        ("another site", "exact names come first"),
     ),
     Sabotage("nginx", "the Host that is sent", text(NGINX, r"proxy_set_header Host .*;\n", ""), "hosts"),
     Sabotage(

@@ -182,7 +182,7 @@ def test_every_way(edge: Edge, plan: Plan, path: str, version: Version) -> None:
 def test_they_are_as_many_as_it_takes(edge: Edge) -> None:
     """Three backends, two switches for the visitor's headers, three for the backend's, and three limits."""
     text = (edge.folder / "nginx.conf").read_text()
-    assert text.count("location @to_") == 3 * 2**2 * 2**3 * 3
+    assert text.count("location @backend_") == 3 * 2**2 * 2**3 * 3
 
 
 def test_the_file_that_stands_for_a_large_body_is_none(edge: Edge) -> None:

@@ -114,7 +114,10 @@ def path_deny_evadable(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
         concerned = [
             site
             for site in sites
-            if by_category(one.when, for_all(one, reached[site.path])) and is_security_rule(one, site.name in alone)
+            # One whose listener was not found is reached nowhere; that is an error of its own.
+            if site.path in reached
+            and by_category(one.when, for_all(one, reached[site.path]))
+            and is_security_rule(one, site.name in alone)
         ]
         if not concerned or not denies(one):
             continue
