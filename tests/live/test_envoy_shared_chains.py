@@ -154,7 +154,9 @@ def test_capitals_in_the_sni(edge: Edge) -> None:
     assert shown(edge, "SHOUT.Example.com", "h1") == "shout"
 
 
-@pytest.mark.parametrize(("site", "host"), [("green", "green"), ("blue", "azure"), ("one", "one.star"), ("second",) * 2])
+@pytest.mark.parametrize(
+    ("site", "host"), [("green", "green"), ("blue", "azure"), ("one", "one.star"), ("second",) * 2]
+)
 def test_log(edge: Edge, site: str, host: str) -> None:
     line = one(edge, Ask(f"/log/{host}", host=f"{host}.example.com"))
     assert (line["site"], line["upstream"], line["sni"]) == (site, site, f"{host}.example.com")
