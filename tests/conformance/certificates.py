@@ -33,7 +33,7 @@ class Certificates:
         return self.folder / f"{name}.pem", self.folder / f"{name}.key"
 
     def with_own(self, prefix: str, sites: Mapping[str, Sequence[str]]) -> Certificates:
-        """These, and a certificate for each of some sites, given their hostnames. It is called `prefix` and the site."""
+        """These, and a certificate for each of some sites with their hostnames, called `prefix` and the site."""
         issued = {f"{prefix}{site}": pki.leaf(hosts, self.issued["public"]) for site, hosts in sites.items()}
         for name, one in issued.items():
             pki.write(self.folder, name, one)

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from cryptography import x509
 from policyc.compiler.loopback.origin import Origin
-from policyc.compiler.loopback.proxy import Missing
 
 from .asks import VERSIONS, Ask, Version, assert_decided, assert_passed, assert_refused
 from .conftest import Certificates, edge_of
