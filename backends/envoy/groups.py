@@ -1,8 +1,8 @@
 """Which sites of a listener share a filter chain: those that are alike in all that a chain says once.
 
-They share a certificate, too, unless `shared_chains` is set. In a chain with several, Envoy looks for the SNI as it was
-sent, capitals and all, among the certificates' names, and shows the first certificate where it is none of them (1.40.0):
-who asks for WWW.EXAMPLE.COM is shown another site's. A chain is found without regard to capitals.
+They share a certificate, too, unless `shared_chains` is set. In a chain with several, Envoy looks for the SNI as it
+was sent, capitals and all, among the certificates' names, and shows the first certificate where it is none of them
+(1.40.0): who asks for WWW.EXAMPLE.COM is shown another site's. A chain is found without regard to capitals.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def _certificate_name(site: Site) -> str:
 
 
 def _in_chains(key: str, sites: Sequence[Site], by: Callable[[Site], str]) -> Iterator[Group]:
-    """Sites that are alike, in chains of a bearable size. Which one a site is in depends on its own name, or that of its
+    """Sites that are alike, in chains of a bearable size. Which one a site is in depends on its own name or that of its
     certificate, and on how many there are only where that doubles: another site changes nothing for the others."""
     count = 1
     while len(sites) > _CHAIN * count:

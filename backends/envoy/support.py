@@ -28,9 +28,9 @@ class Settings(TargetSettings):
     access_log: AbsolutePath | None = Field(default=None, examples=["/var/log/envoy/access.log"])
     """The file of the access log. Default: standard output."""
     shared_chains: bool = Field(default=False, examples=[True])
-    """Sites with the same rules share a filter chain although each has a certificate of its own: 10,000 sites are loaded
-    in 5 s instead of 34, with 0.7 GB of memory instead of 2.7. A visitor who writes the SNI in capitals, as no browser
-    does, is then shown another site's certificate."""
+    """Sites with the same rules share a filter chain although each has a certificate of its own: 10,000 sites are
+    loaded in 5 s instead of 34, with 0.7 GB of memory instead of 2.7. A visitor who writes the SNI in capitals, as no
+    browser does, is then shown another site's certificate."""
 
 
 _NOT_IN_BORINGSSL = frozenset(
@@ -60,8 +60,8 @@ _SUPPORT = complete(
             since=OLDEST,
         ),
         Feature.NORMAL_FORM: emulated(
-            "three expressions that must match before any rule is looked at. A `Connection` that names another header is"
-            " no refusal: Envoy's parser takes both away, and the request goes on",
+            "three expressions that must match before any rule is looked at. A `Connection` that names another header"
+            " is no refusal: Envoy's parser takes both away, and the request goes on",
             since=OLDEST,
         ),
         Feature.FORWARDING_HEADERS: native(),

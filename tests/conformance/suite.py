@@ -105,8 +105,8 @@ class TopicFile(pytest.File):
         targets = [target for target in TARGETS if any(item.judge == target for item in items)]
         chosen = chosen_of(self.config)
         laboratory.reduce(chosen, targets)
-        options = {name: bool(self.config.getoption(name, default=False)) for name in ("twins", "own_certificates")}
-        laboratory.start(chosen, targets, **options)
+        twins, own = (bool(self.config.getoption(name, default=False)) for name in ("twins", "own_certificates"))
+        laboratory.start(chosen, targets, twins=twins, own_certificates=own)
         return laboratory
 
     def findings(self, target: str) -> dict[str, Any]:
