@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .blame import Output
-from .blame_reports import described, exists
-from .bundle import Bundle
 from .diagnostics import Diagnostic, Location, declare
+
+if TYPE_CHECKING:  # lint knows of this finding, too, and needs none of these
+    from .blame import Output
+    from .bundle import Bundle
 
 REFUSED = declare(
     "refused-by-parser",
@@ -84,6 +86,8 @@ def _faults(bundle: Bundle, said: str) -> list[str]:
 
 
 def _finding(output: Output, bundle: Bundle, fault: str, target: str) -> Diagnostic:
+    from .blame_reports import described, exists
+
     found = _found(output, bundle, fault)
     places = list(dict.fromkeys(path for file, line in found.lines for path in output.blame(file, line).places))
     places = [path for path in places if path] or output.named(fault)

@@ -8,7 +8,7 @@ from ...compiler.backtracking import condition_loops
 from ...compiler.diagnostics import Diagnostic, Path, rule
 from ...compiler.plan import LimitBody, Plan, RateLimit
 from .expressions import compiled_size
-from .rules import BODY_LIMIT, rate
+from .limits import BODY_LIMIT, window
 from .support import Settings
 
 _COMPILED_LIMIT = 60_000
@@ -264,7 +264,7 @@ def rate_too_slow(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     for rule_list in plan.lists_as_written():
         for one in rule_list.rules:
             for action in one.actions:
-                if isinstance(action, RateLimit) and 2 * rate(one, action, "").window > _TIME_LIMIT:
+                if isinstance(action, RateLimit) and 2 * window(action) > _TIME_LIMIT:
                     yield rate_too_slow.found(
                         "HAProxy cannot count over so long a time",
                         (*one.path, "rate_limit"),

@@ -30,6 +30,7 @@ from ...compiler.plan import (
     TextMatch,
 )
 from .expressions import alternatives, joined_lines, nowhere, other_than, whole
+from .limits import BODY_LIMIT, most, window
 from .model import (
     SOURCES,
     WILDCARD,
@@ -54,8 +55,6 @@ PASSED = "passed"
 """The ACL that tells whether a rule has let the request pass."""
 WORDS_LIMIT = 48
 """Patterns on one line. HAProxy refuses a line of more than 64 words."""
-BODY_LIMIT = 65_536
-"""The largest body that HAProxy is made to hold as a whole, so that it can be measured before any of it is sent on."""
 
 
 def word(name: str) -> str:
@@ -257,16 +256,8 @@ def rate(rule: Rule, limit: RateLimit, applied: str) -> Rate:
 
     The table is of the rule as written, whatever variants of it sites with `paths` opt-ins have.
     """
-    most = limit.count + limit.burst
     list_name, index = rule.path[-2:]
-    return Rate(
-        rule.path,
-        rule.id,
-        applied,
-        f"rate::{list_name}-{int(index) + 1}",
-        most,
-        -(-limit.period * most // limit.count),
-    )
+    return Rate(rule.path, rule.id, applied, f"rate::{list_name}-{int(index) + 1}", most(limit), window(limit))
 
 
 def _edits(path: Path, edits: EditHeaders, applied: str) -> Iterator[Edit]:

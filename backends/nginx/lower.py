@@ -8,6 +8,7 @@ What passes meets the rate limits, and goes to one of the server's locations (`f
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from ...compiler.diagnostics import Path
@@ -46,7 +47,7 @@ def lower(plan: Plan, settings: Settings) -> Configuration:
     used = {rule_list.name for site in decrypted for rule_list in site.rule_lists}
     visitors = Visitors(plan.listeners)
     rules = Rules([one for one in plan.rule_lists if one.name in used], visitors.source)
-    upstreams = reached(decrypted)
+    upstreams = sorted(reached(decrypted), key=lambda one: one.id)
     names = upstream_names(upstreams, "backend")
     sites = Sites(rules, visitors, names, settings)
     inner = [one for one in plan.listeners if not one.sites or any(site.decrypt for site in one.sites)]
@@ -119,4 +120,10 @@ def _anchors(all_of_them: Iterable[TrustAnchors]) -> tuple[TrustAnchors, ...]:
 
 
 def _once(blocks: Iterable[Map | Geo]) -> list[Map | Geo]:
-    return list({block.name: block for block in blocks}.values())
+    """Each block once. Two that share a name and differ would leave one of them out, and with it a rule."""
+    known: dict[str, Map | Geo] = {}
+    for block in blocks:
+        first = known.setdefault(block.name, block)
+        if first is not block and first != replace(block, path=first.path):
+            raise ValueError(f"two different blocks for ${block.name}")
+    return list(known.values())

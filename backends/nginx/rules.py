@@ -66,11 +66,18 @@ def any_of(path: Path, name: str, variables: Sequence[Variable], blocks: list[Ma
     if len(variables) == 1:
         return variables[0]
     if len(variables) > AT_ONCE:
-        parts = [variables[start : start + AT_ONCE] for start in range(0, len(variables), AT_ONCE)]
-        variables = [any_of(path, f"{name}__part_{index}", part, blocks) for index, part in enumerate(parts)]
-        return any_of(path, name, variables, blocks)
+        parts = enumerate(_parts(variables))
+        variables = [any_of(path, f"{name}__part_{index}", part, blocks) for index, part in parts]
     blocks.append(Map(path, tuple(variables), name, "1", ((Key(""), ""),)))
     return Variable(name)
+
+
+def _parts(values: Sequence[A]) -> list[Sequence[A]]:
+    """At most `AT_ONCE` parts. All but the last are of one size, which grows by leaps: one more moves no other."""
+    size = AT_ONCE
+    while size * AT_ONCE < len(values):
+        size *= AT_ONCE
+    return [values[start : start + size] for start in range(0, len(values), size)]
 
 
 def first_of(
@@ -170,9 +177,7 @@ class Rules:
     def _first(self, path: Path, name: str, values: Sequence[str | Variable]) -> Variable:
         """A variable that is the first of several that is not empty."""
         if len(values) > AT_ONCE:
-            parts = [values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE)]
-            values = [self._first(path, f"{name}__part_{index}", part) for index, part in enumerate(parts)]
-            return self._first(path, name, values)
+            values = [self._first(path, f"{name}__part_{index}", part) for index, part in enumerate(_parts(values))]
         source = tuple(part for value in values for part in (" ", value))
         self.blocks.append(Map(path, source, name, "", ((Expression("^ *([^ ]+)"), Variable("1")),)))
         return Variable(name)

@@ -33,8 +33,6 @@ def in_tables(rules: Sequence[Rule]) -> Iterator[Rule | PathTable]:
 def _possible(table: PathTable) -> bool:
     if len({_depth(text) for text in table.beginnings}) > _DEPTHS:
         return False
-    if len({type(rule.actions[0]) for rule in table.rules}) > 1 and not (table.when.always and table.unless is None):
-        return False  # what is safe where a search is given up is not the same for all of them
     texts = (table.exact, table.beginnings)
     if any(2 * len(text) > TOKEN_LIMIT for of in texts for text in of):
         return False

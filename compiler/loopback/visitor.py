@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-TIMEOUT = 10
+TIMEOUT = 15
 
 
 class Refused(Exception):

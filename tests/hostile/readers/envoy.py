@@ -186,7 +186,8 @@ class _Edge:
                 either = _all([None if (one := self._holds(each)) is None else not one for each in several])
                 return None if either is None else not either
             case {"single_predicate": {"input": asked, "value_match": {"safe_regex": {"regex": expression}}}}:
-                if not _by_name(asked):
+                # A rule on the Host field searches it: what it finds is not asked here, on no target.
+                if not _by_name(asked) or expression.startswith(r"\C*"):
                     return None
                 return (
                     re.fullmatch(expression.replace("\\C", ".").replace("\\z", "\\Z"), self.host, re.DOTALL) is not None
