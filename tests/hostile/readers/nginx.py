@@ -127,7 +127,7 @@ class _Edge:
             return Leads(servers, False)
         commands = {words[0]: words[1] for words in _all(location, "proxy_ssl_conf_command")}
         files = _all(location, "proxy_ssl_trusted_certificate")
-        full = _all(location, "proxy_ssl_verify") == [["on"]]
+        full = (_all(location, "proxy_ssl_verify") or _all(self.http, "proxy_ssl_verify")) == [["on"]]
         trusted = files[0][0] if full else commands.get("VerifyCAFile")
         if not full and commands.get("VerifyMode") != "Peer":
             assert not trusted
