@@ -45,7 +45,7 @@ inspection_rules:
 targets:
   haproxy: {version: "2.6"}
   nginx: {version: "1.22"}
-  envoy: {version: "1.40"}
+  envoy: {version: "1.40", shared_chains: true}  # as policyc advises for so many certificates
   panos:
     version: "11.2"
     location: {device_group: edge, template: edge}

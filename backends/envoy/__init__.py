@@ -45,9 +45,9 @@ class EnvoyTarget(Target["Settings"]):
     def rules(self) -> Sequence[Rule]:
         """What only Envoy gets wrong."""
         from ...compiler.diagnostics import rules_in
-        from . import lint
+        from . import lint, lint_chains
 
-        return rules_in(lint)
+        return (*rules_in(lint), *rules_in(lint_chains))
 
     def build(self, plan: Plan, settings: Settings, source: str) -> Bundle:
         """``envoy.json``, certificates and trust anchors."""

@@ -173,7 +173,8 @@ def _routes(http: Http, *, secure: bool) -> Json:
         out["request_headers_to_add"] = [header("X-Forwarded-Proto", "https")]
         if not http.trusted:
             out["request_headers_to_add"] += [header("X-Forwarded-For", PEER)]
-        removed = ["forwarded", "x-forwarded-port", "x-envoy-external-address", *sorted(_noted(http))]
+        # Of the options of the visitor's connection, `TE: trailers` is the one that Envoy would pass on.
+        removed = ["forwarded", "te", "x-forwarded-port", "x-envoy-external-address", *sorted(_noted(http))]
         removed += [FORWARDED_FOR_HEADER] if http.trusted else []
         removed += [SOURCE_HEADER, FILTERS_HEADER] if http.rerouted else []
         if http.subject_header:

@@ -17,6 +17,7 @@ _NOT_SEEN = frozenset(
         "expect",
         "keep-alive",
         "proxy-connection",
+        "te",
         "transfer-encoding",
         "upgrade",
         "x-forwarded-client-cert",
@@ -34,7 +35,7 @@ def header_not_seen(plan: Plan, settings: Settings) -> Iterator[Diagnostic]:
     """
     ## What it does
     A rule looks at a request header that Envoy takes away or replaces before rules see it: those of the connection
-    (`Connection`, `Keep-Alive`, `Transfer-Encoding`, `Upgrade`, `Expect`), `X-Forwarded-Proto`,
+    (`Connection`, `Keep-Alive`, `TE`, `Transfer-Encoding`, `Upgrade`, `Expect`), `X-Forwarded-Proto`,
     `X-Forwarded-Client-Cert`, and everything that begins with `X-Envoy-`.
 
     ## Why it is bad

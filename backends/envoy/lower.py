@@ -15,6 +15,7 @@ from ...compiler.plan import (
     HostGroup,
     Listener,
     Plan,
+    PublicCertificate,
     Site,
     TrustAnchors,
     Upstream,
@@ -22,7 +23,7 @@ from ...compiler.plan import (
 )
 from . import rules
 from .conditions import host_is, normal, one_label, path_is
-from .groups import Group, groups
+from .groups import Group, certificates_of, groups
 from .members import domains
 from .model import (
     Branch,
@@ -67,7 +68,7 @@ class _Lowering:
         listeners = [one for listener in self.plan.listeners for one in self._listeners(listener)]
         return Configuration(
             listeners=tuple(listeners),
-            clusters=tuple(self.clusters.values()),
+            clusters=tuple(one for _, one in sorted(self.clusters.items())),
             files=tuple(self.files.items()),
             keys=tuple(self.keys.values()),
         )
@@ -116,7 +117,8 @@ class _Lowering:
         walk = self._walk(first)
         if others:
             members = tuple(map(self._member, group.sites))
-            return self._terminate(listener, first, walk, (self._shared_host(listener, group, walk),), members=members)
+            host = self._shared_host(listener, group, walk)
+            return self._terminate(listener, group, walk, (host,), members=members)
         hosts = tuple(host for one in first.groups for host in self._virtual_hosts(listener, first, one, walk))
         foreign = tuple(
             name
@@ -125,7 +127,7 @@ class _Lowering:
             for name, owner in below.get(host.name, ())
             if owner != first.name
         )
-        return self._terminate(listener, first, walk, hosts, foreign)
+        return self._terminate(listener, group, walk, hosts, foreign)
 
     def _walk(self, site: Site) -> rules.Walk:
         lists = tuple(one.name for one in site.rule_lists)
@@ -136,14 +138,14 @@ class _Lowering:
     def _terminate(
         self,
         listener: Listener,
-        site: Site,
+        group: Group,
         walk: rules.Walk,
         hosts: tuple[VirtualHost, ...],
         foreign: tuple[str, ...] = (),
         members: tuple[Member, ...] = (),
     ) -> Terminate:
-        """The chain of a site, or of its group, of which it is the first."""
-        assert site.certificate is not None
+        """The chain of a group."""
+        site = group.sites[0]
         # With members, the one host is called as the group is.
         name, source = (hosts[0].name, hosts[0].source) if members else (site.name, self._from(site.path))
         asks_for_source = any(
@@ -154,12 +156,10 @@ class _Lowering:
             if condition is not None
         )
         auth = site.client_auth
-        shown = site.certificate
-        files = f"certs/{shown.name}.pem", f"certs/{shown.name}.key"
         return Terminate(
             name=name,
             source=source,
-            certificate=self._shown(files, shown.chain, shown.key_file, shown.key_as_written),
+            certificates=tuple(map(self._public, certificates_of(group))),
             tls=replace(
                 listener.tls,
                 ciphers=tuple(one for one in listener.tls.ciphers if not lacks_suite(one, self.settings)),
@@ -345,6 +345,10 @@ class _Lowering:
         crl = f"ca/{anchors.name}.crl"
         self.files[crl] = anchors.crl_pem.encode()
         return ca, crl
+
+    def _public(self, shown: PublicCertificate) -> tuple[str, str]:
+        files = f"certs/{shown.name}.pem", f"certs/{shown.name}.key"
+        return self._shown(files, shown.chain, shown.key_file, shown.key_as_written)
 
     def _shown(
         self, files: tuple[str, str], chain: Sequence[Certificate], key_file: str, as_written: str

@@ -308,11 +308,11 @@ class ClientCertificates:
 
 @dataclass(frozen=True, slots=True)
 class Terminate:
-    """TLS ends here, with this certificate: the files of its chain and key."""
+    """TLS ends here, with these certificates: for each the files of its chain and key."""
 
     name: str
     source: str
-    certificate: tuple[str, str]
+    certificates: tuple[tuple[str, str], ...]
     tls: TlsSettings
     clients: ClientCertificates | None
     http: Http

@@ -6,6 +6,8 @@ Where Envoy has a default that matters, or one that has moved, the value is writ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...compiler.bundle import Bundle
 from . import access_log, members
 from .clusters import cluster
@@ -45,6 +47,8 @@ def render(configuration: Configuration) -> Bundle:
             "listeners": [_tls(one) if isinstance(one, Tls) else _plain(one) for one in configuration.listeners],
             "clusters": map(cluster, configuration.clusters),
         },
+        # Of clusters that nobody asks for: most, in a large policy.
+        "deferred_stat_options": {"enable_deferred_creation_stats": True},
         "layered_runtime": {"layers": [{"name": "policyc", "static_layer": _REGEX_BOUND}]},
     }
     text = (written(document, depth=_PARTS) if len(configuration.clusters) > _MANY else written(document)) + "\n"
@@ -134,7 +138,6 @@ def _chain(chain: Chain) -> Json:
 
 
 def _downstream_tls(chain: Terminate) -> Json:
-    certificate, key = chain.certificate
     parameters: Json = {
         "tls_minimum_protocol_version": TLS_VERSIONS[chain.tls.min_version],
         "tls_maximum_protocol_version": TLS_VERSIONS[chain.tls.max_version],
@@ -145,7 +148,7 @@ def _downstream_tls(chain: Terminate) -> Json:
     common: Json = {
         "alpn_protocols": list(chain.http.protocols),
         "tls_params": parameters,
-        "tls_certificates": [{"certificate_chain": {"filename": certificate}, "private_key": {"filename": key}}],
+        "tls_certificates": _certificates(chain.certificates),
     }
     asked: Json = {}
     if chain.clients:
@@ -166,6 +169,13 @@ def _downstream_tls(chain: Terminate) -> Json:
         disable_stateless_session_resumption=True,
         disable_stateful_session_resumption=True,
     )
+
+
+def _certificates(files: Sequence[tuple[str, str]]) -> list[Json]:
+    out: list[Json] = [
+        {"certificate_chain": {"filename": chain}, "private_key": {"filename": key}} for chain, key in files
+    ]
+    return [*map(Line, out)] if len(out) > 1 else out
 
 
 def _tcp_proxy(chain: Pass) -> Json:

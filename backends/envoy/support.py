@@ -27,6 +27,10 @@ class Settings(TargetSettings):
     """What `ca: system` means on the target machine: a file of PEM certificates."""
     access_log: AbsolutePath | None = Field(default=None, examples=["/var/log/envoy/access.log"])
     """The file of the access log. Default: standard output."""
+    shared_chains: bool = Field(default=False, examples=[True])
+    """Sites with the same rules share a filter chain although each has a certificate of its own: 10,000 sites are
+    loaded in 5 s instead of 34, with 0.7 GB of memory instead of 2.7. A visitor who writes the SNI in capitals, as no
+    browser does, is then shown another site's certificate."""
 
 
 _NOT_IN_BORINGSSL = frozenset(
@@ -55,7 +59,11 @@ _SUPPORT = complete(
             " expressions on the whole Host",
             since=OLDEST,
         ),
-        Feature.NORMAL_FORM: emulated("three expressions that must match before any rule is looked at", since=OLDEST),
+        Feature.NORMAL_FORM: emulated(
+            "three expressions that must match before any rule is looked at. A `Connection` that names another header"
+            " is no refusal: Envoy's parser takes both away, and the request goes on",
+            since=OLDEST,
+        ),
         Feature.FORWARDING_HEADERS: native(),
         Feature.ACCESS_LOG: native(reason="JSON on standard output, or in a file"),
         Feature.WILDCARD_HOSTNAME: emulated(

@@ -137,7 +137,11 @@ def policy(job: Job, folder: Path, port: int) -> Path:
         "listeners": {"public": {"bind": [f"127.0.0.1:{port}"]}},
         "backend_cas": {"internal": {"ca": str(job.ca)}},
         "inspection_rules": {"shared": _rules(job)},
-        "targets": {"haproxy": {"version": "2.6"}, "nginx": {"version": "1.22"}, "envoy": {"version": "1.40"}},
+        "targets": {
+            "haproxy": {"version": "2.6"},
+            "nginx": {"version": "1.22"},
+            "envoy": {"version": "1.40", "shared_chains": True},
+        },
         "public_certificates": {one.name: {"cert": str(one.certificate), "key": str(one.key)} for one in job.sites},
         "backends": {
             one.name: {"servers": [job.origin], "tls": {"ca": "internal", "server_name": one.server_name}}

@@ -71,18 +71,14 @@ def renamed(part: Any, at: Place = ()) -> Any:
 
 @pytest.mark.parametrize(("policy", "target"), cases(*TARGETS))
 def test_a_line_without_a_place_is_in_the_output_of_other_policies(examples: Path, policy: str, target: str) -> None:
-    written = examples / policy
-    other = written.with_name(f"other-{written.name}")
-    if written.is_dir():
-        other.mkdir()
-    whole = other / "whole.yaml" if written.is_dir() else other
-    whole.write_text(json.dumps(renamed(document(policy))))
+    here = examples / policy
+    # Where the names of files lead to the same ones.
+    other = (here if here.is_dir() else here.parent) / f"other-{here.name}"
+    other.write_text(json.dumps(renamed(document(policy))))
     try:
         usual = {line for _, _, line in without_place(output(other, target))}
     finally:
-        whole.unlink()
-        if written.is_dir():
-            other.rmdir()
+        other.unlink()
     nowhere = list(without_place(output(examples / policy, target)))
     assert nowhere, "braces at least"
     assert [one for one in nowhere if one[2] not in usual and not BOILERPLATE.match(one[2])] == []

@@ -8,8 +8,11 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from policyc.backends.envoy.groups import groups
+from cryptography.hazmat.primitives.serialization import Encoding
+from policyc.backends.envoy.groups import certificates_of, groups
 from policyc.backends.envoy.support import Settings
+from policyc.compiler.certificates import certificate_of
+from policyc.compiler.loopback import pki
 from policyc.compiler.normal_form import STRICT, USUAL_METHODS
 from policyc.compiler.plan import (
     Backend,
@@ -86,3 +89,95 @@ def test_chains_are_of_bearable_size_and_stay() -> None:
     moved = {group.name: {one.name for one in group.sites} for group in before}
     for group in after:
         assert {one.name for one in group.sites} - {"new"} == moved[group.name]
+
+
+# --- with certificates of their own ---------------------------------------------------------------------------
+
+SHARED = Settings(shared_chains=True)
+
+
+def certificate(name: str, *carried: str, **fields: Any) -> PublicCertificate:
+    issued = pki.leaf([f"{one}.example.com" for one in carried or (name,)])
+    leaf = certificate_of(issued.certificate.public_bytes(Encoding.DER))
+    return PublicCertificate(name, (), (replace(leaf, **fields),), f"{name}.key", f"{name}.key")
+
+
+def own(name: str, *carried: str, **fields: Any) -> Site:
+    """A site with its own certificate, of the same name, for its hostname and others."""
+    return site(name, certificate=certificate(name, name, *carried, **fields))
+
+
+def chains(sites: Sequence[Site]) -> list[list[str]]:
+    """The sites of each chain, with the setting."""
+    return [[one.name for one in group.sites] for group in groups(sites, SHARED)]
+
+
+def test_certificates_of_their_own() -> None:
+    sites = [own("a"), own("b"), site("c", certificate=certificate("a"))]
+    assert names(sites[:2]) == [["a"], ["b"]]
+    assert chains(sites[:2]) == [["a", "b"]]
+    (group,) = groups(sites[:2], SHARED)
+    assert [one.name for one in certificates_of(group)] == ["a", "b"]
+
+
+def test_a_certificate_of_several_sites_is_there_once() -> None:
+    both = certificate("both", "a", "b")
+    (group,) = groups([site("a", certificate=both), site("b", certificate=both), own("c")], SHARED)
+    assert [one.name for one in certificates_of(group)] == ["both", "c"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        own("b", key_type="RSA", key_bits=2048),
+        own("b", key_bits=384),
+        own("b", must_staple=True),
+        own("b", "X"),
+        replace(own("b"), rule_lists=()),
+        replace(own("b"), websocket=True),
+        site("b", certificate=certificate("z")),
+        site("b", certificate=certificate("b", "B")),
+    ],
+)
+def test_a_certificate_that_stands_alone(other: Site) -> None:
+    assert chains([own("a"), other, own("c")]) == [["a", "c"], ["b"]]
+
+
+def test_a_name_that_two_certificates_carry() -> None:
+    assert chains([own("a", "b"), own("b"), own("c")]) == [["a", "c"], ["b"]]
+    assert chains([own("a", "*"), own("b"), own("c")]) == [["a", "b", "c"]]
+    star = certificate("star", "*")
+    assert chains([site("a", certificate=star), own("b"), own("c")]) == [["a", "b", "c"]]
+    stars = [site(name, certificate=certificate(name, "*")) for name in "ab"]
+    assert chains([*stars, own("c"), own("d")]) == [["a"], ["b"], ["c", "d"]]
+
+
+def test_chains_with_certificates_are_of_bearable_size_and_stay() -> None:
+    sites = [own(f"s{number}") for number in range(1050)]
+    before, after = groups(sites, SHARED), groups([own("new"), *sites], SHARED)
+    assert len(before) == 2
+    assert max(len(group.sites) for group in before) < 600
+    moved = {group.name: {one.name for one in group.sites} for group in before}
+    for group in after:
+        assert {one.name for one in group.sites} - {"new"} == moved[group.name]
+
+
+def test_sites_of_a_certificate_stay_together() -> None:
+    few = [certificate(f"few-{number}", f"*.few-{number}") for number in range(110)]
+    sites = [
+        site(f"s{number}-{index}.few-{index}", certificate=shown, rule_lists=(WEB,))
+        for index, shown in enumerate(few)
+        for number in range(10)
+    ]
+    found = [[one.name for one in certificates_of(group)] for group in groups(sites, SHARED)]
+    assert len(found) == 2
+    assert sorted(name for names in found for name in names) == sorted(one.name for one in few)
+
+
+def test_a_certificate_of_very_many_sites_has_chains_of_its_own() -> None:
+    star = certificate("star", "*")
+    sites = [*(site(f"s{number}", certificate=star) for number in range(1001)), own("a"), own("b")]
+    *starred, last = groups(sites, SHARED)
+    assert [one.name for one in last.sites] == ["a", "b"]
+    assert {one.name for group in starred for one in certificates_of(group)} == {"star"}
+    assert max(len(group.sites) for group in starred) < 600

@@ -191,6 +191,33 @@ def with_twins(policy: Policy, folder: Path) -> Policy:
     return {**policy, "sites": sites}
 
 
+def usual_sites(policy: Policy) -> dict[str, list[str]]:
+    """The decrypted sites without a wildcard, with their hostnames."""
+    return {
+        name: site["hostnames"]
+        for name, site in policy["sites"].items()
+        if "public_certificate" in site and not any(host.startswith("*") for host in site["hostnames"])
+    }
+
+
+def with_own_certificates(policy: Policy, certificates: Mapping[str, str]) -> Policy:
+    """A policy in which some sites have other certificates, given by their hosts, and share what they can."""
+    sites = {
+        name: {**site, "public_certificate": certificates.get(site["hostnames"][0], site["public_certificate"])}
+        if "public_certificate" in site
+        else site
+        for name, site in policy["sites"].items()
+    }
+    files = {name: {"cert": f"{name}.pem", "key": f"{name}.key"} for name in certificates.values()}
+    targets = {
+        target: {**settings, **({"shared_chains": True} if target == "envoy" else {})}
+        for target, settings in policy["targets"].items()
+    }
+    used = {site["public_certificate"] for site in sites.values() if "public_certificate" in site}
+    shown = {name: one for name, one in {**policy["public_certificates"], **files}.items() if name in used}
+    return {**policy, "sites": sites, "public_certificates": shown, "targets": targets}
+
+
 def _covers(certificate: Path, host: str) -> bool:
     """Whether a certificate is for a host."""
     leaf = x509.load_pem_x509_certificate(certificate.read_bytes())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ class Certificates:
 
     folder: Path
     issued: Mapping[str, pki.Issued]
+    own: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Host → the certificate of its site's own, where sites have such beside what a topic says."""
 
     @property
     def public_root(self) -> Path:
@@ -29,6 +31,14 @@ class Certificates:
     def pair(self, name: str) -> tuple[Path, Path]:
         """The files of a certificate and its key."""
         return self.folder / f"{name}.pem", self.folder / f"{name}.key"
+
+    def with_own(self, prefix: str, sites: Mapping[str, Sequence[str]]) -> Certificates:
+        """These, and a certificate for each of some sites with their hostnames, called `prefix` and the site."""
+        issued = {f"{prefix}{site}": pki.leaf(hosts, self.issued["public"]) for site, hosts in sites.items()}
+        for name, one in issued.items():
+            pki.write(self.folder, name, one)
+        own = {host: f"{prefix}{site}" for site, hosts in sites.items() for host in hosts}
+        return replace(self, issued={**self.issued, **issued}, own=own)
 
     def pin(self, name: str) -> str:
         """The hex SHA-256 of a certificate."""

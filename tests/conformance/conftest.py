@@ -24,6 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="another program of a proxy, and the version that the policies shall say (default: what it says itself)",
     )
     group.addoption("--twins", action="store_true", help="beside most sites put another that is like them")
+    group.addoption(
+        "--own-certificates", action="store_true", help="each site has one, and Envoy's `shared_chains` is set"
+    )
     group.addoption("--sabotage", action="store_true", help="also break guards, one at a time: slow")
     group.addoption("--report", metavar="FILE", help="write the conformance report to this file")
 

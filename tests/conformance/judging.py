@@ -167,9 +167,9 @@ def _about_answer(ask: Ask, sent: Sent, decision: Decision | None, certificates:
         if said is not None and is_so != said:
             wrong.append(f"{what} was {is_so}, not {said}")
     if expect.answer.shows is not None:
-        shown = certificates.issued[expect.answer.shows].certificate.public_bytes(Encoding.DER)
-        if sent.certificate != shown:
-            wrong.append(f"the certificate shown is not {expect.answer.shows}")
+        shown = certificates.own.get(ask.name_asked or "", expect.answer.shows)
+        if sent.certificate != certificates.issued[shown].certificate.public_bytes(Encoding.DER):
+            wrong.append(f"the certificate shown is not {shown}")
     return wrong + _about_log(expect, sent)
 
 

@@ -60,10 +60,12 @@ class Laboratory:
         change: Callable[[str, Path], None] = lambda _target, _built: None,
         *,
         twins: bool = False,
+        own_certificates: bool = False,
     ) -> None:
         """Start the origins, and some targets. `reduce` comes first. `change` may touch what is built.
 
         `twins`: most sites have another beside them that is like them, for targets that write such sites once.
+        `own_certificates`: each site without a wildcard has one of its own, and Envoy's `shared_chains` is set.
         """
         self.origins = {}
         for backend, recipes in self.topic.origins.items():
@@ -82,6 +84,11 @@ class Laboratory:
             for target in targets
             if chosen[target].program is not None and (policy := self.reduced[target].policy)["sites"]
         }
+        if own_certificates:
+            usual = {name: hosts for one in policies.values() for name, hosts in capability.usual_sites(one).items()}
+            self.certificates = self.certificates.with_own(f"own-{self.name}-", usual)
+            own = self.certificates.own
+            policies = {target: capability.with_own_certificates(one, own) for target, one in policies.items()}
         beside = [Origin("beside")]  # is never started
         programs = {target: one.program for target, one in chosen.items() if one.program is not None}
         self.edges = start_each(

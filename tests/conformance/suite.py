@@ -105,7 +105,8 @@ class TopicFile(pytest.File):
         targets = [target for target in TARGETS if any(item.judge == target for item in items)]
         chosen = chosen_of(self.config)
         laboratory.reduce(chosen, targets)
-        laboratory.start(chosen, targets, twins=bool(self.config.getoption("--twins", default=False)))
+        twins, own = (bool(self.config.getoption(name, default=False)) for name in ("twins", "own_certificates"))
+        laboratory.start(chosen, targets, twins=twins, own_certificates=own)
         return laboratory
 
     def findings(self, target: str) -> dict[str, Any]:
@@ -161,6 +162,11 @@ class CaseItem(pytest.Item):
             )
             return
         differs = self.judge in self.case.differs and self.file.concerns(self.case, self.judge)
+        # The finding `envoy-sni-in-capitals` tells of these.
+        differs |= self.judge == "envoy" and any(
+            name not in laboratory.certificates.own and name.lower() in laboratory.certificates.own
+            for name in (step.name_asked or "" for step in self.case.steps)
+        )
         self._tell("differs" if differs else "passed")
         error = laboratory.edges.failed.get(self.judge)
         if error is not None:

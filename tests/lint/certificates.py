@@ -103,6 +103,7 @@ CERTIFICATES: dict[str, Certificate] = {
     "star-example-com": _shop(names=("*.example.com", "example.com")),
     "www-without-usages": _shop(names=("www.example.com",), usages=()),
     "www": _shop(names=("www.example.com",)),
+    **{f"of-s{number}": _shop(names=(f"s{number}.example.com",)) for number in range(202)},
     # what backends present
     "app": _app(),
     "app-expired": _app(begins=-400, ends=-10),

@@ -12,7 +12,7 @@ from . import pages, scene
 RULES = {rule.id: rule for rule in pages.rules()}
 OWNERS = pages.owners()
 COMMON = [name for name, target in OWNERS.items() if target is None]
-WITHOUT_POLICY = {"platform-capacity"}
+WITHOUT_POLICY = {"envoy-chains-not-shared", "platform-capacity"}
 """Their Example says in words what would take pages."""
 
 

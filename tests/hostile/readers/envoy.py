@@ -81,8 +81,9 @@ class _Edge:
             answers.shown.update(digest([self.files[name].decode()]) for name in names)
         for one in chain["filters"]:
             config = one["typed_config"]
-            if "route_config" not in config:
+            if "cluster" in config:
                 answers.leads.add(self._leads(config["cluster"]))
+            if "route_config" not in config:
                 continue
             self._edits(config["http_filters"], answers)
             for host in self._virtual_hosts(config["route_config"]):
