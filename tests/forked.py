@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,9 @@ class Interpreter:
 
 
 @contextmanager
-def interpreter(folder: Path, environment: Mapping[str, str], outputs: Path, before: str = "") -> Iterator[Interpreter]:
+def interpreter(
+    folder: Path, environment: Mapping[str, str], outputs: Path, before: str = ""
+) -> Generator[Interpreter]:
     """An interpreter in a folder. The code `before` runs in it once, before policyc is imported."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
