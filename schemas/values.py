@@ -18,6 +18,8 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 MAX_DURATION = 24 * 24 * 3_600_000
 """Milliseconds. HAProxy counts up to 2147483647; some of what is written is a little more than what the policy says."""
+MAX_SIZE = 1 << 40
+"""Bytes: 1024 GiB. nginx and HAProxy count in 63 bits, and refuse or misread what is larger."""
 MAX_TEXT = 10_000
 """Characters of a text. Proxies take longer request lines and headers, but not longer words in their configuration."""
 
@@ -90,13 +92,17 @@ def duration_text(milliseconds: int) -> str:
 
 
 def parse_size(value: Any) -> int:
-    """``512KiB``, ``10MiB``, ``1MB`` or a plain number → bytes."""
+    """``512KiB``, ``10MiB``, ``1MB`` or a plain number → bytes, at most `MAX_SIZE`."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    match = _SIZE.match(_text(value, "a size such as `10MiB`"))
-    if not match:
-        raise wrong(f"`{value}` is not a size: write `512KiB`, `10MiB` or `1MB`")
-    return int(match[1]) * _BYTES[match[2] or "B"]
+        size = value
+    else:
+        match = _SIZE.match(_text(value, "a size such as `10MiB`"))
+        if not match:
+            raise wrong(f"`{value}` is not a size: write `512KiB`, `10MiB` or `1MB`")
+        size = int(match[1]) * _BYTES[match[2] or "B"]
+    if size > MAX_SIZE:
+        raise wrong("this is too large: `1024GiB` is the most")
+    return size
 
 
 def parse_rate(value: Any) -> Rate:

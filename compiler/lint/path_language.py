@@ -45,20 +45,31 @@ class _Automaton:
         return found
 
 
-@lru_cache(65_536)
 def holds_more(within: tuple[tuple[str, ...], ...], outside: tuple[str, ...]) -> bool:
     """Whether a path matches one expression of every tuple of `within`, and none of `outside`.
 
     Raises Undecided.
     """
+    found = _answer(within, outside)
+    if found is None:
+        raise Undecided
+    return found
+
+
+@lru_cache(65_536)
+def _answer(within: tuple[tuple[str, ...], ...], outside: tuple[str, ...]) -> bool | None:
+    """As `holds_more`; None where it is undecided: a cache keeps no exceptions, and a large question is asked often."""
     if not outside and len(within) == 1 and any(one.startswith("/") for one in within[0]):
         return True
     if any(set(expressions) <= set(outside) for expressions in within):
         return False
-    automata = [_automaton((_EVERY_PATH,)), *(_automaton(expressions) for expressions in within)]
-    wanted = len(automata)
-    if outside:
-        automata.append(_automaton(outside))
+    automata: list[_Automaton] = []
+    for expressions in ((_EVERY_PATH,), *within, *([outside] if outside else [])):
+        automaton = _automaton(expressions)
+        if automaton is None:
+            return None
+        automata.append(automaton)
+    wanted = 1 + len(within)
     alphabet = _representatives({one for automaton in automata for one in automaton.classes})
     first = tuple(automaton.starts for automaton in automata)
     seen = {first}
@@ -72,7 +83,7 @@ def holds_more(within: tuple[tuple[str, ...], ...], outside: tuple[str, ...]) ->
             after = tuple(automaton.step(now, byte) for now, automaton in zip(states, automata, strict=True))
             if after not in seen and all(after[:wanted]):
                 if len(seen) >= _MAX_STEPS:
-                    raise Undecided
+                    return None
                 seen.add(after)
                 waiting.append(after)
     return False
@@ -87,10 +98,13 @@ def _representatives(classes: Iterable[int]) -> list[int]:
 
 
 @lru_cache(4_096)
-def _automaton(expressions: Sequence[str]) -> _Automaton:
-    """What matches any of the expressions."""
+def _automaton(expressions: Sequence[str]) -> _Automaton | None:
+    """What matches any of the expressions; None where that is too large, or not known."""
     builder = _Builder()
-    pairs = [builder.expression(text) for text in expressions]
+    try:
+        pairs = [builder.expression(text) for text in expressions]
+    except Undecided:
+        return None
     return builder.finish([start for start, _ in pairs], [end for _, end in pairs])
 
 

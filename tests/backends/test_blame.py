@@ -28,7 +28,6 @@ BOILERPLATE = re.compile(
     r"""
     \s*"(?:policy_)?sha256":             # of files that come from the whole policy
     | \s*"policy":
-    | \s*log_format[ ]policyc_           # one for each listener, by its name
     | Private[ ]keys[ ]to[ ]put[ ]here   # in README.txt
     """,
     re.VERBOSE,
@@ -141,11 +140,11 @@ BREAKAGES = [
     ),
     Breakage(
         *("haproxy", "curves X25519:", "curves X2551:"),
-        *("  public:", "unable to set SSL curves list to 'X2551:", "curves X2551:"),
+        *("  internal:", "unable to set SSL curves list to 'X2551:", "curves X2551:"),
     ),
     Breakage(
-        *("nginx", "proxy_ssl_verify on", "proxy_ssl_verify maybe"),
-        *("  apps:", 'invalid value "maybe" in "proxy_ssl_verify" directive', "proxy_ssl_verify maybe;"),
+        *("nginx", "proxy_pass https://backend_apps", "proxy_pass htps://backend_apps"),
+        *("  apps:", "invalid URL prefix", "proxy_pass htps://backend_apps;"),
     ),
     Breakage(
         *("nginx", "server 192.0.2.22:8443", "server 192.0.2.22:84x"),
@@ -154,7 +153,7 @@ BREAKAGES = [
     # No line is named: the words lead to it.
     Breakage(
         *("nginx", "X25519:prime256v1", "X2551:prime256v1"),
-        *("  public:", "group 'X2551' cannot be set", 'ssl_ecdh_curve "X2551:'),
+        *("  internal:", "group 'X2551' cannot be set", 'ssl_ecdh_curve "X2551:'),
     ),
     Breakage(
         *("envoy", '"connect_timeout": "2s"', '"connect_timeot": "2s"'),
@@ -233,7 +232,7 @@ def test_it_is_told_in_every_form(
     status, printed = check(breakage, form)
     assert status == 1
     assert "refused-by-parser" in printed
-    assert "proxy_ssl_verify maybe;" in printed
+    assert "proxy_pass htps://backend_apps;" in printed
     line = 1 + Path("broken.yaml").read_text().split("\n").index(breakage.at, 31)
     assert {"text": f"broken.yaml:{line}:3", "sarif": f'"startLine": {line}', "junit": f'line="{line}"'}.get(
         form, f"line={line},"
@@ -282,4 +281,4 @@ def test_the_manifest_and_the_readme_lead_to_keys(examples: Path) -> None:
 def test_a_line_of_the_firewalls_rule_leads_to_what_the_rule_is_about(examples: Path, file: str, line: str) -> None:
     made = output(examples / "firewall/policy.yaml", "panos")
     numbers = [n for n, text in enumerate(made.lines(file), 1) if " ".join(text.split()) == line]
-    assert made.blame(file, numbers[-1]).places == (("backends", "api"), ("sites", "api"))
+    assert made.blame(file, numbers[0]).places == (("backends", "api"), ("sites", "api"))

@@ -566,7 +566,6 @@ DESCRIBES: dict[str, dict[str, str]] = {
         ),
         "HeaderMatcher.text": "the expression says it",
         "HostGroup.id": "a name to use, or not",
-        "PathMatcher.ignore_case": "the expression says it",
         "PathMatcher.kind": "the expression says it",
         "PathMatcher.text": "the expression says it",
         "Plan.anchors": "reached through backends",
@@ -594,6 +593,7 @@ DESCRIBES: dict[str, dict[str, str]] = {
     "panos-edge": {
         "HostGroup.hostnames": "Site.hostnames, divided by upstream",
         "PathMatcher.expression": "URL categories are made of kind and text",
+        "PathMatcher.plain": "for targets that compare bytes",
         "TrustAnchors.name": "the firewall compares leaves, and trusts no CA",
         "Upstream.id": "there are no upstreams",
         "Upstream.server_name": "the visitor's own SNI goes through",

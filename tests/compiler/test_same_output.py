@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import make_certificates
 import pytest
 import yaml
+
+from ..forked import interpreter
 
 EXAMPLES = Path(make_certificates.__file__).parent
 
@@ -78,18 +78,12 @@ def _put(example: Path, folder: Path, machine: Machine) -> None:
             (folder / name / f"{key}.yaml").write_text(text)
 
 
-def _run(folder: Path, machine: Machine, *arguments: str) -> tuple[int, bytes]:
-    environment = {
+def _environment(machine: Machine) -> dict[str, str]:
+    return {
         **{key: value for key, value in os.environ.items() if not key.startswith(("LC_", "PYTHON", "LANG", "POLICYC"))},
         **PLAIN.environment,
         **machine.environment,
     }
-    code = f"import os, sys; os.umask({machine.umask}); sys.argv = ['policyc', *{arguments!r}]\n"
-    code += SITE_CUSTOMIZE if machine.turned else ""
-    code += "from policyc.compiler.cli import main\nmain()\n"
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, check=False)
-    assert done.returncode in (0, 1, 5), (machine, arguments, done.stderr.decode())
-    return done.returncode, done.stdout
 
 
 @dataclass(frozen=True)
@@ -117,7 +111,15 @@ COMMANDS = [
 def _result(example: Path, folder: Path, machine: Machine) -> Result:
     folder.mkdir(parents=True)
     _put(example, folder, machine)
-    printed = {command: _run(folder, machine, *command) for command in COMMANDS}
+    printed: dict[tuple[str, ...], tuple[int, bytes]] = {}
+    outputs = folder.with_name("printed")
+    outputs.mkdir()
+    before = f"import os; os.umask({machine.umask})\n" + (SITE_CUSTOMIZE if machine.turned else "")
+    with interpreter(folder, _environment(machine), outputs, before) as policyc:
+        for command in COMMANDS:
+            ran = policyc.run(*command)
+            assert ran.returncode in (0, 1, 5), (machine, command, ran.stderr.decode())
+            printed[command] = ran.returncode, ran.stdout
     files = [path for path in (folder / "out").rglob("*") if path.is_file()]
     return Result(
         printed,

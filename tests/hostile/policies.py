@@ -310,7 +310,7 @@ _TEXTS: Mapping[str, Callable[[Maker], Value]] = {
     "_pin": lambda maker: maker.random.choice(maker.files.pins),
     "_file_path": lambda maker: maker.random.choice(maker.files.leaves),
     "parse_duration": lambda maker: maker.random.choice(("1ms", "5s", "1m", "1h", "576h", "60000ms")),
-    "parse_size": lambda maker: maker.random.choice((0, 1024, "512KiB", "999999999999GB", "1B", 2**63)),
+    "parse_size": lambda maker: maker.random.choice((0, 1024, "512KiB", "999999999999GB", "1B", "1024GiB")),
     "parse_rate": lambda maker: maker.random.choice(("5/s", "1/min", "999999999/h", "100/min", "7/h")),
     "parse_socket": _socket,
     "parse_network": lambda maker: maker.random.choice(_NETWORKS),

@@ -24,8 +24,9 @@ from ..backends.hostile import as_yaml
 INPUTS = int(os.environ.get("POLICYC_HOSTILE_INPUTS", "10000"))
 SEED = int(os.environ.get("POLICYC_FUZZ_SEED", "2026"))
 POLICIES = INPUTS // 12
-"""Whole policies: each is several inputs, until nothing is refused any more."""
-DOCUMENTS = INPUTS - 3 * POLICIES
+"""Whole policies: each is three or four inputs, until nothing is refused any more."""
+DOCUMENTS = INPUTS - 4 * POLICIES
+"""The rest of the inputs, with those that the policies which are changed take."""
 
 SECONDS = 5
 MEMORY = 1 << 30

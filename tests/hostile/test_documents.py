@@ -15,7 +15,7 @@ from .running import DOCUMENTS, SEED, examined, settled
 
 TARGETS = installed_targets()
 CHUNKS = 10
-BASES = 24
+BASES = 12
 """Policies that are changed, in each chunk: without an error of their own, so that the change is what is looked at."""
 
 

@@ -81,6 +81,16 @@ def test_the_longest_duration(target: str, files: Files, proxy_program: Callable
     taken(tried(files, target, backends={"b": backend}), proxy_program, target)
 
 
+@pytest.mark.parametrize("target", PROXIES)
+def test_the_largest_size(target: str, files: Files, proxy_program: Callable[[str], str]) -> None:
+    """nginx counts in 63 bits."""
+    for size in ("999999999999GB", (1 << 40) + 1):
+        rules = {"l": [{"limit_body": size}]}
+        refused(tried(files, target, inspection_rules=rules), "invalid-value", "1024GiB` is the most")
+    if target == "nginx":  # the others hold a body in memory, and have findings of their own
+        taken(tried(files, target, inspection_rules={"l": [{"limit_body": "1024GiB"}]}), proxy_program, target)
+
+
 def test_trusted_proxies_of_a_listener_without_a_site(files: Files, proxy_program: Callable[[str], str]) -> None:
     """nginx did not know a variable that only sites set."""
     unused = {"bind": ["127.0.0.1:58444"], "trusted_proxies": ["10.0.0.0/8"]}

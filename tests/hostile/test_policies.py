@@ -30,7 +30,7 @@ from .running import POLICIES, SEED, Examined, examined, settled, without
 TARGETS = installed_targets()
 BACKENDS = Path(_haproxy.__file__).parents[1]
 CHUNKS = 10
-NATIVE = 5
+NATIVE = max(2, POLICIES // 400)
 """Of each target's policies in a chunk, so many are shown to its own parser: it costs as much as 20 of ours."""
 
 

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,12 @@ import make_certificates
 import pytest
 
 from ..compiler.test_crashes import Tree, tree
+from ..forked import Interpreter, Ran, interpreter
 
 STOPS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
-AT_STEP = """
-import os, signal, sys, threading
-at, number = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+STEPS = """
+import atexit, os, signal, sys, threading
 steps = 0
 
 def hook(event, arguments):
@@ -30,13 +30,12 @@ def hook(event, arguments):
     if threading.current_thread() is not threading.main_thread() or not event.startswith(WATCHED):
         return
     steps += 1
-    if steps == at:
-        os.kill(os.getpid(), number)
+    if steps == AT:
+        os.kill(os.getpid(), NUMBER)
 
 WATCHED = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.chmod", "shutil.",
            "tempfile.", "subprocess.Popen", "os.posix_spawn", "os.fork", "socket.connect", "socket.bind",
            "ctypes.dlsym")
-from policyc.compiler.cli import main
 from policyc.compiler import stopping
 stopping.install()
 
@@ -49,12 +48,9 @@ def stepping(real):
 for name in ("fsync", "write", "fchmod"):
     setattr(os, name, stepping(getattr(os, name)))
 sys.addaudithook(hook)
-sys.argv[0] = "policyc"
-try:
-    main()
-finally:
-    print(f"steps: {steps}", file=sys.stderr)
+atexit.register(lambda: print(f"steps: {steps}", file=sys.stderr))
 """
+"""A signal at one of the steps of what runs then: `AT` says which, `NUMBER` is the signal's."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +59,15 @@ class Place:
 
     folder: Path
     environment: Mapping[str, str]
+    interpreter: Interpreter
 
     @property
     def temporary(self) -> Path:
         return self.folder / "tmp"
 
-    def run(self, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", code, *arguments]
-        return subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300, check=False
-        )
+    def run(self, arguments: Sequence[str], at: int = 0, number: int = 0) -> Ran:
+        """A run with a signal at a step of it, or without one."""
+        return self.interpreter.run(*arguments, before=f"AT, NUMBER = {at}, {number}\n{STEPS}")
 
     def left(self) -> Tree:
         """All that is there, but for the locks of ports, which are everybody's."""
@@ -80,14 +75,16 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """The example of a folder, with the CA's key left out of it and a temporary folder of its own."""
     certs = make_certificates.make("teams")
     (tmp_path / "certs").symlink_to(certs)
     (tmp_path / "policies").symlink_to(certs.parent / "policies")
     (tmp_path / "tests").symlink_to(certs.parent / "tests")
     (tmp_path / "tmp").mkdir()
-    return Place(tmp_path, {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONDONTWRITEBYTECODE": "1"})
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONDONTWRITEBYTECODE": "1"}
+    with interpreter(tmp_path, environment, tmp_path_factory.mktemp("printed")) as one:
+        yield Place(tmp_path, environment, one)
 
 
 def running_in(folder: Path) -> list[str]:
@@ -103,20 +100,21 @@ def running_in(folder: Path) -> list[str]:
     return found
 
 
-def stopped(ran: subprocess.CompletedProcess[str], number: signal.Signals) -> bool:
+def stopped(ran: Ran, number: signal.Signals) -> bool:
     """Whether it was, and then as it should be; else it had ended by itself."""
-    assert "Traceback" not in ran.stderr, ran.stderr
-    assert "Exception ignored" not in ran.stderr, ran.stderr
+    said = ran.stderr.decode()
+    assert "Traceback" not in said, said
+    assert "Exception ignored" not in said, said
     if ran.returncode == STOPS[number]:
-        assert ran.stderr.splitlines()[-1] == f"policyc: stopped by {number.name}"
+        assert said.splitlines()[-1] == f"policyc: stopped by {number.name}"
         return True
-    assert ran.returncode in (0, 1), (ran.returncode, ran.stderr)
+    assert ran.returncode in (0, 1), (ran.returncode, said)
     return False
 
 
-def steps_of(ran: subprocess.CompletedProcess[str]) -> int:
+def steps_of(ran: Ran) -> int:
     assert ran.returncode in (0, 1), ran.stderr
-    return int(ran.stderr.rpartition("steps: ")[2])
+    return int(ran.stderr.decode().rpartition("steps: ")[2])
 
 
 def spread(last: int, number: int) -> list[tuple[int, signal.Signals]]:
@@ -129,18 +127,18 @@ def spread(last: int, number: int) -> list[tuple[int, signal.Signals]]:
 def test_a_build(place: Place, again: bool) -> None:
     build = ("build", "policies", "-o", "above/out", "--target", "haproxy")
     before = place.left()
-    last = steps_of(place.run(AT_STEP, "0", "0", *build))
+    last = steps_of(place.run(build))
     after = place.left()
     assert after != before
     assert last > 30
     if again:
         before = after
-        last = steps_of(place.run(AT_STEP, "0", "0", *build))
+        last = steps_of(place.run(build))
     was = 0
     for at, number in spread(last, 12):
         if not again:
             shutil.rmtree(place.folder / "above", ignore_errors=True)
-        was += stopped(place.run(AT_STEP, str(at), str(number.value), *build), number)
+        was += stopped(place.run(build, at, number.value), number)
         assert place.left() in (before, after), at
     assert was > 8
 
@@ -156,11 +154,11 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 def test_what_writes_nothing(place: Place, command: str, proxy_program: Callable[[str], str]) -> None:
     proxy_program("nginx")
     before = place.left()
-    last = steps_of(place.run(AT_STEP, "0", "0", *COMMANDS[command]))
+    last = steps_of(place.run(COMMANDS[command]))
     assert place.left() == before
     was = 0
     for at, number in spread(last, 6):
-        was += stopped(place.run(AT_STEP, str(at), str(number.value), *COMMANDS[command]), number)
+        was += stopped(place.run(COMMANDS[command], at, number.value), number)
         assert place.left() == before, at
         assert running_in(place.temporary) == [], at
     assert was >= min(5, last - 1)

@@ -81,19 +81,22 @@ class _Edge:
             answers.shown.update(digest([self.files[name].decode()]) for name in names)
         for one in chain["filters"]:
             config = one["typed_config"]
-            if "route_config" not in config:
+            if "cluster" in config:
                 answers.leads.add(self._leads(config["cluster"]))
+            if "route_config" not in config:
                 continue
             self._edits(config["http_filters"], answers)
             for host in self._virtual_hosts(config["route_config"]):
                 self._edits(host.get("typed_per_filter_config", {}), answers)
                 for action in self._ends(host["matcher"]):
-                    self._route(action["typed_config"], answers)
+                    self._route(action["typed_config"], config["route_config"], answers)
 
     def _virtual_hosts(self, routes: Json) -> Iterator[Json]:
         """The one that is for the name: by an exact domain, or else by the longest wildcard."""
         hosts = routes["virtual_hosts"]
-        exact = [one for one in hosts if self.host in one["domains"]]
+        # Sites that share a chain are found by the SNI and the host.
+        name = f"{self.host}|{self.host}" if "vhost_header" in routes else self.host
+        exact = [one for one in hosts if name in one["domains"]]
         suffixes = sorted(
             (
                 (len(domain), number)
@@ -105,14 +108,24 @@ class _Edge:
         )
         yield from exact or [hosts[number] for _, number in suffixes[:1]]
 
-    def _route(self, route: Json, answers: Answers) -> None:
+    def _clusters(self, route: Json, routes: Json) -> Iterator[str]:
+        """Where a route may lead to: it says so, or what the sites of a chain share says it, by the SNI."""
+        if "cluster" in route:
+            yield route["cluster"]
+            return
+        (plugin,) = (one["extension"]["typed_config"] for one in routes["cluster_specifier_plugins"])
+        by_sni = plugin["cluster_matcher"]["matcher_tree"]["prefix_match_map"]["map"]
+        for action in self._ends({"on_no_match": by_sni[f"{self.host}|"]}):
+            yield action["typed_config"]["cluster"]
+
+    def _route(self, route: Json, routes: Json, answers: Answers) -> None:
         if "direct_response" in route:
             answers.statuses.add(route["direct_response"]["status"])
             added = {one["header"]["key"]: one["header"]["value"] for one in route.get("response_headers_to_add", [])}
             if "Location" in added:
                 answers.locations.add(literal(added["Location"]) or "")
         else:
-            answers.leads.add(self._leads(route["route"]["cluster"]))
+            answers.leads.update(self._leads(cluster) for cluster in self._clusters(route["route"], routes))
         self._edits(route.get("typed_per_filter_config", {}), answers)
 
     def _edits(self, value: Any, answers: Answers) -> None:

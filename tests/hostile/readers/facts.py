@@ -103,16 +103,29 @@ def _site(site: meaning.Site, host: meaning.Hostname, name: str, answers: Answer
         if host in group.hostnames:
             upstreams = (group.upstream, *(route.upstream for route in group.routes))
             answers.leads.update(_leads(upstream, site.decrypt) for upstream in upstreams)
+    own = Answers()
     for rule in (one for rules in site.rule_lists for one in rules.rules):
         ends = any(isinstance(one, meaning.Allow | meaning.Deny | meaning.Redirect) for one in rule.actions)
         refuses = any(isinstance(one, meaning.Deny | meaning.Redirect) for one in rule.actions)
         applies, excepted = _holds(rule.when, name), rule.unless is not None and _holds(rule.unless, name)
         if applies is False or excepted is True:
             continue
-        answers.does(rule, forwards=not refuses)
-        if applies and excepted is False and ends:
+        always = applies is True and excepted is False
+        if always:  # nothing is left of what was put there before: an output need not write it
+            own.edits -= {edit for edit in own.edits if edit[:2] in _cleared(rule)}
+        own.does(rule, forwards=not refuses)
+        if always and ends:
             answers.refused |= refuses
             break
+    answers.statuses |= own.statuses
+    answers.locations |= own.locations
+    answers.edits |= own.edits
+
+
+def _cleared(rule: meaning.Rule) -> set[tuple[bool, str]]:
+    """The headers of which a rule leaves nothing: whether of a response, and the name."""
+    edits = [action for action in rule.actions if isinstance(action, meaning.EditHeaders)]
+    return {(one.response, name.lower()) for one in edits for name in (*one.remove, *(name for name, _ in one.set))}
 
 
 def _holds(condition: meaning.Condition, name: str) -> bool | None:

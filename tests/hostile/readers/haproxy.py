@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .facts import ASKED, SYSTEM, Answers, Facts, Leads, digest
 
@@ -46,6 +47,7 @@ class Section:
     lines: list[list[str]] = field(default_factory=list[list[str]])
 
 
+@lru_cache(1)
 def sections(text: str) -> list[Section]:
     """All sections, in order."""
     found: list[Section] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,21 @@ _CONTROLS = {"t": "\t", "r": "\r", "n": "\n"}
 
 def read(files: Mapping[str, bytes], folder: Path, names: list[str], system_ca: str) -> Facts:
     """What is said of these names. `folder` is for the file that crossplane reads."""
-    path = folder / "nginx.conf"
-    path.write_bytes(files["nginx.conf"])
-    parsed = _parse(str(path), single=True, comments=False, check_ctx=True, check_args=True)
-    assert parsed["status"] == "ok", parsed["errors"]
-    return _Edge(parsed["config"][0]["parsed"], files, system_ca).facts(names)
+    return _Edge(_parsed(files["nginx.conf"], folder), files, system_ca).facts(names)
 
 
 def directives(files: Mapping[str, bytes], folder: Path) -> set[str]:
     """The names of all directives; the entries of maps are none."""
+    return {one["directive"] for one in _below(_parsed(files["nginx.conf"], folder))}
+
+
+@lru_cache(1)
+def _parsed(text: bytes, folder: Path) -> Block:
     path = folder / "nginx.conf"
-    path.write_bytes(files["nginx.conf"])
-    parsed = _parse(str(path), single=True, comments=False)
-    return {one["directive"] for one in _below(parsed["config"][0]["parsed"])}
+    path.write_bytes(text)
+    parsed = _parse(str(path), single=True, comments=False, check_ctx=True, check_args=True)
+    assert parsed["status"] == "ok", parsed["errors"]
+    return parsed["config"][0]["parsed"]
 
 
 def _below(block: Block) -> Iterator[dict[str, Any]]:
@@ -127,7 +130,7 @@ class _Edge:
             return Leads(servers, False)
         commands = {words[0]: words[1] for words in _all(location, "proxy_ssl_conf_command")}
         files = _all(location, "proxy_ssl_trusted_certificate")
-        full = _all(location, "proxy_ssl_verify") == [["on"]]
+        full = (_all(location, "proxy_ssl_verify") or _all(self.http, "proxy_ssl_verify")) == [["on"]]
         trusted = files[0][0] if full else commands.get("VerifyCAFile")
         if not full and commands.get("VerifyMode") != "Peer":
             assert not trusted
