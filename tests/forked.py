@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SERVE = """
-import json, os, sys
+import json, os, signal, sys
+# As for somebody at a terminal: what runs in the background may have been told to ignore these.
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 exec(sys.argv[1])
 from policyc.compiler import cli, native_check, output_folder, pipeline, target
 from policyc.compiler.cli import commands, session

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ...compiler.normal_form import FORWARDED_FOR, HOST, PathOptions, escape_text, forms
@@ -19,16 +18,13 @@ from .model import (
     every,
     some,
 )
+from .program_size import MAX_PROGRAM_SIZE, program_size
 
 CANONICAL_HOST = "[a-z0-9._-]+"
 """A host that needs neither lower-casing nor a port taken off."""
 
 PLAIN_HOST = Match(":authority", HOST)
 """A host that is plainly spelled."""
-
-MAX_PROGRAM_SIZE = 10_000
-"""Instructions of one RE2 program. Envoy's own bound of 100 is less than one long path; RE2's, about 460,000, would let
-one request cost a second."""
 
 _PIECE = MAX_PROGRAM_SIZE // 2
 """Many paths are one expression, and so a single pass over the path, up to this size; then a second one begins."""
@@ -169,20 +165,3 @@ def _paths(paths: Sequence[PathMatcher]) -> Iterable[Test]:
 
 def _path_is(expressions: Sequence[str]) -> Test:
     return Match(":path", f"(?:{'|'.join(expressions)})(?:[?].*)?")
-
-
-_ATOM = re.compile(r"(\\x..|\\.|\[\^?\]?(?:\\.|[^]\\])*\]|.)(?:\{(\d+)(?:,(\d*))?\})?", re.DOTALL)
-
-
-def program_size(expression: str) -> int:
-    """At least as many instructions as RE2 (2025-11) compiles an expression of the Plan to.
-
-    Measured: one for an ASCII character, up to ten and one for each range for a negated class; a repetition repeats
-    them. Only characters and classes are ever repeated by a number.
-    """
-    total = 20
-    for match in _ATOM.finditer(expression):
-        atom, low, high = match[1], match[2], match[3]
-        cost = 10 + len(atom) if atom[0] in "[." else 2 * len(atom.encode())
-        total += cost * max(int(low or 1), int(high or 1))
-    return total

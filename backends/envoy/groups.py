@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import ssl
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -95,7 +94,9 @@ def _may_stand_with_others(certificate: PublicCertificate) -> bool:
     leaf = certificate.leaf
     if leaf.must_staple:
         return False
-    der = ssl.PEM_cert_to_DER_cert(leaf.pem)
+    from ssl import PEM_cert_to_DER_cert  # most policies need none of it
+
+    der = PEM_cert_to_DER_cert(leaf.pem)
     # In a SAN a DNS name stands behind its tag and its length (RFC 5280, 4.2.1.6).
     return all(
         len(name) < 128 and name.isascii() and bytes([0x82, len(name)]) + name.encode() in der

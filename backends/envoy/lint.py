@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...compiler.diagnostics import Diagnostic, Location, Path, Severity, rule
 from ...compiler.features import version_key
 from ...compiler.plan import Action, Condition, EditHeaders, LimitBody, Plan, RateLimit, Rule, Site, TextMatch, Upstream
-from .conditions import MAX_PROGRAM_SIZE, program_size
+from .program_size import MAX_PROGRAM_SIZE, program_size
 from .support import TESTED, Settings, lacks_suite
 
 # Measured on 1.40: removed from a request, or replaced, before a route is chosen.

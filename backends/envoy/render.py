@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from ...compiler.bundle import Bundle
 from . import access_log, members
 from .clusters import cluster
-from .conditions import MAX_PROGRAM_SIZE
 from .connection_manager import connection_manager
 from .json_text import Line, written
 from .messages import TLS_VERSIONS, Json, address, extension, metadata, milliseconds, regex
 from .model import Chain, Configuration, Pass, Plain, Terminate, Tls
+from .program_size import MAX_PROGRAM_SIZE
 
 _MANY = 100
 """Clusters from which on lines go no deeper than to the parts of a connection manager: the file is half as long."""

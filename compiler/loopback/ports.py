@@ -11,7 +11,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-_FIRST, _COUNT = 24000, 1000
+_FIRST, _COUNT = 24000, 8000
 _held: list[int] = []
 
 

@@ -166,7 +166,8 @@ def test_what_writes_nothing(place: Place, command: str, proxy_program: Callable
 
 @pytest.mark.parametrize("number", STOPS)
 def test_the_language_server(place: Place, number: signal.Signals) -> None:
-    command = [sys.executable, "-c", "from policyc.compiler.cli import main; main()", "lsp"]
+    begin = f"import signal; signal.signal({number.value}, signal.SIG_DFL)"  # it may be ignored here
+    command = [sys.executable, "-c", f"{begin}; from policyc.compiler.cli import main; main()", "lsp"]
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, cwd=place.folder, env=place.environment, stdin=pipe, stdout=pipe, stderr=pipe
