@@ -81,10 +81,7 @@ def test_a_line_without_a_place_is_in_the_output_of_other_policies(examples: Pat
         other.unlink()
     nowhere = list(without_place(output(examples / policy, target)))
     assert nowhere, "braces at least"
-    # Without `listeners` there is one all the same, and no part of the policy that its lines could lead to.
-    given = "policyc_public" if "listeners" not in document(policy) else None
-    unknown = [one for one in nowhere if one[2] not in usual and not BOILERPLATE.match(one[2])]
-    assert [one for one in unknown if given is None or given not in one[2]] == []
+    assert [one for one in nowhere if one[2] not in usual and not BOILERPLATE.match(one[2])] == []
 
 
 def owners(policy: str) -> Iterator[tuple[str, str, Place]]:
