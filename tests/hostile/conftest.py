@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -29,11 +30,16 @@ class _Compiled(BytecodeCache):
         self._known[bucket.key] = bucket.bytecode_to_string()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def compiled_once() -> None:
-    """Also true of the name of the policy, which is compiled in: here it is always the same."""
-    for module in (haproxy, nginx):
-        module.__dict__["Environment"] = partial(module.__dict__["Environment"], bytecode_cache=_Compiled())
+_COMPILED = {module: _Compiled() for module in (haproxy, nginx)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """For these tests alone: the name of the policy is compiled in, and only here it is always the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, known in _COMPILED.items():
+            patch.setattr(module, "Environment", partial(module.__dict__["Environment"], bytecode_cache=known))
+        yield
 
 
 @pytest.fixture(scope="session")
