@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from .normal_form import STRICT, USUAL_METHODS
 from .plan import Site
 
+_DIGITS = 32
+"""Of a digest. Fewer could be made to meet: a site would get the options of another one, and no diff would show it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -45,4 +48,4 @@ def profile_name(site: Site) -> str:
         site.path_options.names,
         (auth.anchors.name, auth.required, auth.forward_subject) if auth else None,
     ]
-    return f"{lists}::{hashlib.sha256(json.dumps(options).encode()).hexdigest()[:8]}"
+    return f"{lists}::{hashlib.sha256(json.dumps(options).encode()).hexdigest()[:_DIGITS]}"

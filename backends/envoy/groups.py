@@ -18,6 +18,8 @@ from ...compiler.plan import Balance, PublicCertificate, Site, Upstream
 from ...compiler.profiles import profile_name
 from .support import TESTED, Settings
 
+_DIGITS = 32
+"""Of a digest: sites with the same one share a chain, so that nobody must find another way with it (`profiles.py`)."""
 _MANY_NAMES = 8
 """Each name of a site is good with each other as SNI and host: with more, these pairs would be too many."""
 _CHAIN = 1000
@@ -61,7 +63,7 @@ def _kind(site: Site) -> tuple[str, str] | None:
     ways = {_way(upstream) for upstream in _upstreams(site)}
     if not usual or len(ways) != 1 or site.certificate is None:
         return None
-    return profile_name(site), hashlib.sha256(ways.pop().encode()).hexdigest()[:8]
+    return profile_name(site), hashlib.sha256(ways.pop().encode()).hexdigest()[:_DIGITS]
 
 
 def _key(site: Site, kind: tuple[str, str] | None) -> str:

@@ -124,7 +124,7 @@ def test_finding_of_several_sites_is_told_once(page_of: Callable[..., Page]) -> 
     )
     assert states(made) == {"shop": State.CANNOT, "second": State.CANNOT}
     (told,) = made.findings
-    assert sorted(told.sites) == [("s1", "shop"), ("s2", "second")]
+    assert told.sites == [("s1", "shop"), ("s2", "second")]
     assert [site.own for site in made.sites] == [[], []]
 
 

@@ -198,7 +198,7 @@ class _Telling:
         self._document = document
         self._entries = {f"a{number}": entry for number, (_, entry) in enumerate(judged.accepted, 1)}
         self._titles = titles
-        self._anchors = {name: f"s{number}" for number, name in enumerate(sites, 1)}
+        self._numbers = {name: number for number, name in enumerate(sites, 1)}
         self._made: dict[str, Finding] = {}
 
     def full(self, found: Found) -> Finding:
@@ -214,6 +214,8 @@ class _Telling:
 
     def _make(self, found: Found) -> Finding:
         finding, entry = found.finding, self._entries.get(found.anchor)
+        # In the page's order.
+        numbered = sorted((self._numbers[name], name) for name in found.sites if name in self._numbers)
         return Finding(
             found.anchor,
             "accepted" if entry else str(finding.severity),
@@ -226,7 +228,7 @@ class _Telling:
             finding.help,
             entry.reason if entry else "",
             f"{entry.until}" if entry and entry.until else "",
-            [(self._anchors[name], name) for name in found.sites[:_SITES_NAMED] if name in self._anchors],
+            [(f"s{number}", name) for number, name in numbered[:_SITES_NAMED]],
             max(0, len(found.sites) - _SITES_NAMED),
         )
 
