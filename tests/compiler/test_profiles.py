@@ -40,5 +40,9 @@ def test_a_name_does_not_depend_on_the_other_sites() -> None:
     assert profiles([other])[0].name == profiles([USUAL, other])[1].name == profile_name(replace(other, name="three"))
 
 
+def test_no_other_options_can_be_found_for_a_name() -> None:
+    assert len(profile_name(replace(USUAL, websocket=True)).rpartition("::")[2]) * 4 >= 128
+
+
 def test_a_site_that_is_passed_through_has_none() -> None:
     assert profiles([replace(USUAL, decrypt=False)]) == ()
